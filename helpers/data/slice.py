@@ -1,0 +1,51 @@
+"""What every source of data yields: one slice of one volume."""
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Box:
+    """An annotated finding: pixels [x, x + width) x [y, y + height) of the target, origin at its top left."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    label: str
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One slice: what the scanner measured, and what to score a reconstruction against.
+
+    kspace       (coil, ky, kx) complex64, zero frequency at (ky // 2, kx // 2), in the file's own units;
+                 fully sampled unless `mask` is given
+    target       (y, x) float32, the root of the sum of squares over the coils, cropped to the center as fastMRI
+                 does; None where no reference exists
+    volume       name of the volume (patient, file) that the slice belongs to: intervals resample volumes
+    number       0-based index of the slice in its volume
+    acquisition  the sequence as fastMRI names it, such as CORPD_FBK or AXT2
+    anatomy      "knee" or "brain"
+    source       whose data it is, such as "knee", "brain", "stanford": tuned parameters are looked up by it
+    mask         (kx,) or (ky, kx) bool where the file itself is undersampled, else None
+    snr          foreground signal over noise, where known
+    boxes        annotated findings
+    """
+
+    kspace: Tensor
+    target: Tensor | None
+    volume: str
+    number: int
+    acquisition: str
+    anatomy: str
+    source: str
+    mask: Tensor | None = None
+    snr: float | None = None
+    boxes: tuple[Box, ...] = field(default=())
+
+    @property
+    def id(self) -> str:
+        """Name of the slice, unique within a source."""
+        return f"{self.volume}:{self.number}"
