@@ -56,7 +56,7 @@ def difference(table: pd.DataFrame, better: str, worse: str, score: str = "ssim"
 def summary(table: pd.DataFrame, by: list[str], score: str = "ssim", seed: int = 0) -> pd.DataFrame:
     """One row a group: mean, low, high, n and volumes of a score, in the order in which the groups appear."""
     rows = [
-        {**dict(zip(by, key)), **vars(interval(group[score], group["volume"], seed=seed))}
+        {**dict(zip(by, key, strict=True)), **vars(interval(group[score], group["volume"], seed=seed))}
         for key, group in table.groupby(by, sort=False)
     ]
     return pd.DataFrame(rows)

@@ -1,0 +1,81 @@
+"""Measure methods on held-out slices; MODULE:FUNCTION is your own method.
+
+Scores every method on the same slices under the same masks and writes one row a slice to --table, which is
+resumable: rows that it has already are kept and not measured again. Beside it a .json says where it comes from.
+Example: python -m helpers evaluate wavelet tv my_package.my_module:reconstruct --data knee --volumes 20
+"""
+
+import argparse
+import importlib
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from helpers import methods, stats, study
+from helpers.data import open_data
+from helpers.errors import BadInput
+from helpers.files import written_aside
+from helpers.profiles import PROFILES, profile
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("methods", nargs="+", metavar="METHOD", help="names, or MODULE:FUNCTION for your own")
+    parser.add_argument(
+        "--data", nargs="+", default=["knee", "brain"], help="sources, files or folders (default: knee brain)"
+    )
+    parser.add_argument("--volumes", type=int, default=20, help="volumes of each drawn source (default: 20)")
+    parser.add_argument("--slices", type=int, default=2, help="slices of each drawn volume (default: 2)")
+    parser.add_argument("--profile", default="laptop", choices=PROFILES, help="size of drawn slices (default: laptop)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the masks (default: 0)")
+    parser.add_argument("--table", type=Path, help="CSV of all rows, resumable")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a row of the summary")
+
+
+def own(name: str) -> study.Method:
+    """The function that MODULE:FUNCTION names; BadInput where there is none."""
+    module, _, function = name.partition(":")
+    sys.path.insert(0, "")  # a module beside the reader, as python -m finds it
+    try:
+        found = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise BadInput(f"{name} cannot be imported ({error}); write MODULE:FUNCTION of something importable") from error
+    if not callable(found):
+        raise BadInput(f"{name} is not a function; it must be reconstruct(kspace, mask) -> image")
+    return found
+
+
+def known(path: Path | None) -> pd.DataFrame:
+    """The rows measured so far."""
+    return pd.read_csv(path) if path and path.is_file() else pd.DataFrame(columns=["method", "volume", "slice"])
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.volumes < 1 or args.slices < 1:
+        raise BadInput("--volumes and --slices must be at least 1")
+    chosen = [(name, own(name) if ":" in name else methods.load(name)) for name in args.methods]
+    rows = known(args.table)
+    have = set(zip(rows["method"], rows["volume"], rows["slice"], strict=True))
+    size = profile(args.profile)
+    for data in args.data:
+        slices = open_data(data, profile=size, split="test", volumes=args.volumes, slices=args.slices)
+        for name, function in chosen:
+            group = {name: function} if ":" in name else [name]
+            skip = lambda name, item: (name, item.volume, item.number) in have  # noqa: E731
+            for row in study.evaluate(group, slices, skip=skip, progress=True, seed=args.seed):
+                rows = pd.concat([rows, pd.DataFrame([row])]) if len(rows) else pd.DataFrame([row])
+                if args.table:
+                    with written_aside(args.table) as part:
+                        rows.to_csv(part, index=False, float_format="%.6g")
+    if args.table:
+        command = f"python -m helpers evaluate {shlex.join(args.methods)} --data {shlex.join(args.data)}"
+        command += f" --volumes {args.volumes} --slices {args.slices} --profile {args.profile} --table {args.table}"
+        with written_aside(args.table.with_suffix(".json")) as part:
+            part.write_text(json.dumps(study.provenance(command, args.seed, len(rows)), indent=2) + "\n", "utf8")
+    if rows.empty:
+        raise BadInput(f"nothing to score: no slice of {', '.join(args.data)} has a target")
+    found = stats.summary(rows, ["source", "method"])
+    print(found.to_json(orient="records", lines=True).strip() if args.json else found.to_string(index=False))
+    return 0

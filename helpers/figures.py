@@ -1,0 +1,167 @@
+"""How the book looks: one color a method, gray images, perceptually uniform error maps, units on every axis."""
+
+import inspect
+import textwrap
+from collections.abc import Callable, Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from IPython.display import Markdown
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from helpers import metrics, stats
+from helpers.data.slice import Slice
+
+# Paul Tol's muted scheme: told apart with any kind of color vision.
+COLORS = {
+    "zero-filled": "#7F7F7F",
+    "sense": "#DDCC77",
+    "wavelet": "#332288",
+    "tv": "#88CCEE",
+    "unet": "#117733",
+    "varnet": "#CC6677",
+    "irim": "#999933",
+    "convdecoder": "#882255",
+    "deep-decoder": "#44AA99",
+    "dip": "#AA4499",
+}
+ERROR_MAP = "magma"
+GAIN = 4  # error maps are shown at this many times the images' gray scale
+
+SCORES = {
+    "ssim": "SSIM",
+    "ssim_object": "SSIM inside the object",
+    "ssim_matched": "SSIM after matching",
+    "psnr": "PSNR (dB)",
+    "nmse": "NMSE",
+    "nmse_object": "NMSE inside the object",
+}
+
+
+def style() -> None:
+    """Set matplotlib up for the book: once, at the top of a chapter."""
+    plt.rcParams.update(
+        {
+            "figure.dpi": 110,
+            "figure.facecolor": "white",
+            "savefig.facecolor": "white",
+            "figure.constrained_layout.use": True,
+            "font.size": 13,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "grid.color": "#E6E6E6",
+            "axes.axisbelow": True,
+            "lines.linewidth": 2,
+            "legend.frameon": False,
+            "image.cmap": "gray",
+        }
+    )
+
+
+def color(method: str) -> str:
+    """The color of a method in the whole book; variants such as varnet-knee share their family's."""
+    known = [name for name in COLORS if name in method]
+    return COLORS[max(known, key=len)] if known else "#000000"
+
+
+def array(image: Tensor) -> np.ndarray:
+    """An image as a real numpy array, its magnitude where it is complex."""
+    image = image.detach().cpu()
+    return (image.abs() if image.is_complex() else image).numpy()
+
+
+def show(axes: Axes, image: Tensor, title: str = "", peak: float | None = None, cmap: str = "gray") -> None:
+    """One image on one pair of axes: (y, x), 0 is black and `peak` (default: its 99.5th percentile) is white."""
+    values = array(image)
+    axes.imshow(values, cmap=cmap, vmin=0, vmax=peak or np.quantile(values, 0.995), interpolation="nearest")
+    axes.set_title(title, fontsize=12)
+    axes.set_axis_off()
+
+
+def images(panels: Mapping[str, Tensor], columns: int = 4, size: float = 2.6, peak: float | None = None) -> Figure:
+    """A sheet of images, each under its title; panels: title to (y, x)."""
+    rows = -(-len(panels) // columns)
+    columns = min(columns, len(panels))
+    figure, grid = plt.subplots(rows, columns, figsize=(size * columns, (size + 0.35) * rows), squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for axes, (title, image) in zip(grid.flat, panels.items(), strict=False):
+        show(axes, image, title, peak)
+    return figure
+
+
+def log_kspace(kspace: Tensor) -> Tensor:
+    """The magnitude of a k-space over all coils on a logarithmic scale, from 0 to 1 over four decades."""
+    magnitude = kspace.abs().square().sum(-3).sqrt()
+    return (1 + (magnitude / magnitude.max()).clamp(min=1e-4).log10() / 4).clamp(0, 1)
+
+
+def comparison(item: Slice, reconstructions: Mapping[str, Tensor], size: float = 2.7) -> Figure:
+    """Reconstructions of one slice side by side, and below each its error at `GAIN` times the gray scale.
+
+    item: the slice, shown first where it has a target; reconstructions: name of the method to (y, x) image.
+    Without a target there is nothing to subtract, and the images stand alone.
+    """
+    if item.target is None:
+        return images(reconstructions, columns=len(reconstructions), size=size)
+    peak = float(np.quantile(array(item.target), 0.998))
+    columns = len(reconstructions) + 1
+    figure, grid = plt.subplots(2, columns, figsize=(size * columns, 2 * size + 0.6))
+    show(grid[0, 0], item.target, "fully sampled", peak)
+    grid[1, 0].set_axis_off()
+    for axes, (name, image) in zip(grid.T[1:], reconstructions.items(), strict=True):
+        score = metrics.scores(image, item.target)
+        show(axes[0], image, f"{name}\nSSIM {score['ssim']:.3f}", peak)
+        axes[0].title.set_color(color(name))
+        show(axes[1], (image - item.target).abs(), "", peak / GAIN, ERROR_MAP)
+    grid[1, 0].text(1, 0.5, f"error,\n{GAIN} times the\ngray scale", ha="right", va="center", fontsize=12)
+    return figure
+
+
+def intervals(table: pd.DataFrame, by: str = "anatomy", score: str = "ssim", axes: Axes | None = None) -> Figure:
+    """Mean score of every method with its 95 % interval over volumes, one group of rows for each value of `by`.
+
+    table: tidy, as `study.table` gives it.
+    """
+    found = stats.summary(table, [by, "method"], score)
+    groups, methods = list(dict.fromkeys(found[by])), list(dict.fromkeys(found["method"]))
+    figure = axes.figure if axes else plt.figure(figsize=(8, 0.42 * len(methods) * len(groups) + 1.2))
+    axes = axes or figure.subplots()
+    ticks, labels = [], []
+    for g, group in enumerate(groups):
+        rows = found[found[by] == group].set_index("method")
+        for m, method in enumerate(method for method in methods if method in rows.index):
+            row, place = rows.loc[method], g * (len(methods) + 1) + m
+            axes.plot([row["low"], row["high"]], [place, place], color=color(method), linewidth=4, alpha=0.5)
+            axes.plot(row["mean"], place, "o", color=color(method), markersize=8)
+            ticks.append(place)
+            labels.append(method)
+        axes.text(1.01, g * (len(methods) + 1) + (len(methods) - 1) / 2, group, transform=axes.get_yaxis_transform())
+    axes.set_yticks(ticks, labels)
+    axes.invert_yaxis()
+    axes.set_xlabel(f"{SCORES[score]} (mean, 95 % interval; n = {_counts(found)})")
+    return figure
+
+
+def _counts(found: pd.DataFrame) -> str:
+    """How many slices and volumes stand behind each mean, in words."""
+    least, most = found["n"].min(), found["n"].max()
+    slices = f"{least}" if least == most else f"{least} to {most}"
+    return f"{slices} slices of {found['volumes'].max()} volumes each"
+
+
+def listing(*functions: Callable) -> Markdown:
+    """The lines of `helpers` that carry an equation out, without their docstrings: what runs is what is shown."""
+    blocks = []
+    for function in functions:
+        lines = textwrap.dedent(inspect.getsource(function))
+        if function.__doc__:
+            start = lines.index('"""')
+            end = lines.index('"""', start + 3) + 3
+            lines = lines[:start].rstrip() + lines[end:]
+        blocks.append(f"`{function.__module__}`\n\n```python\n{lines.strip()}\n```")
+    return Markdown("\n\n".join(blocks))

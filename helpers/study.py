@@ -1,0 +1,110 @@
+"""Measuring: methods on slices under masks, one tidy row for each."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib.metadata import version
+
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from helpers import masks, methods, metrics
+from helpers.data.slice import Slice
+from helpers.errors import BadInput
+from helpers.fourier import center_crop
+
+Method = Callable[[Tensor, Tensor], Tensor]
+
+
+def mask_of(
+    item: Slice, kind: str = "random", acceleration: float = 4, center_fraction: float = 0.08, seed: int = 0
+) -> Tensor:
+    """The mask under which a slice is measured: the file's own where it has one, else one drawn for its volume.
+
+    Returns (kx,) or (ky, kx) bool; every slice of a volume gets the same mask, volumes get different ones.
+    """
+    if item.mask is not None:
+        return item.mask
+    drawn = masks.volume_seed(item.volume, seed)
+    return masks.mask(kind, tuple(item.kspace.shape[-2:]), acceleration, center_fraction, drawn)
+
+
+def image_shape(item: Slice) -> tuple[int, int]:
+    """Rows and columns at which a slice is looked at: those of its target, else of its k-space."""
+    return tuple((item.kspace if item.target is None else item.target).shape[-2:])
+
+
+def reconstruct(method: Method, item: Slice, mask: Tensor) -> Tensor:
+    """What a method makes of the measured part of a slice, cropped to the target: (y, x) real.
+
+    The method sees mask * kspace and the mask, nothing else. Raises BadInput where its image cannot be scored.
+    """
+    image = method(mask * item.kspace, mask)
+    expected = tuple(item.kspace.shape[-2:])
+    if tuple(image.shape) != expected:
+        raise BadInput(f"a method must return an image of {expected}, this one returned {tuple(image.shape)}")
+    if image.is_complex() or not torch.isfinite(image).all():
+        raise BadInput("a method must return a real, finite image")
+    return center_crop(image, image_shape(item))
+
+
+def measure(name: str, method: Method, item: Slice, mask: Tensor) -> dict:
+    """One row: a method's scores on one slice, with where they come from and the seconds it took."""
+    start = time.perf_counter()
+    image = reconstruct(method, item, mask)
+    seconds = time.perf_counter() - start
+    row = {
+        "method": name,
+        "family": methods.family(name),
+        "anatomy": item.anatomy,
+        "source": item.source,
+        "acquisition": item.acquisition,
+        "volume": item.volume,
+        "slice": item.number,
+        "snr": item.snr,
+        "acceleration": masks.realized_acceleration(mask),
+    }
+    return row | metrics.scores(image, item.target) | {"seconds": seconds}
+
+
+def evaluate(
+    chosen: Mapping[str, Method] | Iterable[str],
+    slices: Iterable[Slice],
+    *,
+    skip: Callable[[str, Slice], bool] = lambda name, item: False,
+    progress: bool = False,
+    **mask_options,
+) -> Iterator[dict]:
+    """Every chosen method on every slice that has a target: one row each, as it comes.
+
+    chosen: functions by name, or names of methods, which are then loaded with the parameters tuned on the
+    slice's own source; skip(name, item) leaves out what is known already; mask_options as for `mask_of`.
+    """
+    named = isinstance(chosen, Mapping)
+    for item in tqdm(slices, desc="slices", disable=not progress):
+        if item.target is None:
+            continue
+        mask = mask_of(item, **mask_options)
+        for name in chosen:
+            if not skip(name, item):
+                method = chosen[name] if named else methods.load(name, source=item.source)
+                yield measure(name, method, item, mask)
+
+
+def table(rows: Iterable[dict]) -> pd.DataFrame:
+    """The rows as one tidy table, methods in the order in which they came."""
+    return pd.DataFrame(list(rows))
+
+
+def provenance(command: str, seed: int, n: int, device: str = "cpu") -> dict:
+    """Where a result comes from: command, seed, n, device and versions, to be stored beside it."""
+    packages = ("helpers", "torch", "numpy", "scipy", "PyWavelets", "sigpy", "fastmri", "scikit-image")
+    return {
+        "command": command,
+        "seed": seed,
+        "n": n,
+        "device": device,
+        "threads": torch.get_num_threads(),
+        "versions": {name: version(name) for name in packages},
+    }
