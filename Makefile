@@ -1,0 +1,48 @@
+# make book                 the rendered book, from nothing but Python 3.11 or newer
+# make book DATA=folder     the same chapters on your scans; PROFILE=smoke, laptop or paper chooses the size
+# make test                 everything that is checked: lint, tests, every chapter, the rendered book in a browser
+# make lint                 style of code and notebooks
+# make lock                 newest versions that pyproject.toml admits -> requirements.lock, environment.yml
+# make clean                forget executed chapters and pages
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: book test lint lock clean environment
+
+book: $(STAMP)
+	@$(BIN)/python scripts/book.py $(if $(DATA),--data "$(DATA)") $(if $(PROFILE),--profile "$(PROFILE)")
+
+test: lint
+	@echo "test: every chapter in the smoke profile, and its pages"
+	@$(BIN)/python scripts/book.py --profile smoke --all
+	@echo "test: pytest"
+	@$(BIN)/python -m pytest --durations=8
+
+lint: $(STAMP)
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/python scripts/notebooks.py
+	@echo "lint: clean"
+
+environment: $(STAMP)
+
+# torch first and alone, fastmri last and without torchvision: pyproject.toml says why.
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=/path/to/python3.12")'
+	@test -x $(BIN)/python || { echo "environment: creating .venv"; $(PYTHON) -m venv .venv; }
+	@echo "environment: torch"
+	@$(PIP) install -c requirements.lock torch setuptools
+	@echo "environment: the other packages, as requirements.lock pins them"
+	@$(PIP) install -c requirements.lock --no-build-isolation -e ".[test]"
+	@echo "environment: fastmri, without torchvision"
+	@$(PIP) install -c requirements.lock --no-deps fastmri
+	@touch $(STAMP)
+
+lock:
+	@$(PYTHON) scripts/lock.py
+
+clean:
+	@rm -rf _build
