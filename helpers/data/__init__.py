@@ -1,0 +1,84 @@
+"""Slices of multi-coil k-space, whatever they come from: drawn subjects, fastMRI volumes, mridata.org scans."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from helpers.data.fastmri import FastMRI
+from helpers.data.hdf5 import keys
+from helpers.data.mridata import MRIData, is_ismrmrd
+from helpers.data.slice import Box, Slice
+from helpers.errors import BadInput
+from helpers.profiles import PROFILES, Profile
+
+__all__ = ["Box", "FastMRI", "Joined", "MRIData", "Slice", "open_data"]
+
+DRAWN = ("knee", "brain", "stanford")
+
+
+class Joined(Sequence):
+    """Several sources of slices, one after the other."""
+
+    def __init__(self, parts: Sequence[Sequence[Slice]]) -> None:
+        self.parts = parts
+        self._index = [(part, index) for part in parts for index in range(len(part))]
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __getitem__(self, index: int) -> Slice:
+        part, inner = self._index[index]
+        return part[inner]
+
+    def image_shape(self, index: int) -> tuple[int, int]:
+        """Rows and columns of the image of a slice, known without reading it."""
+        part, inner = self._index[index]
+        return part.image_shape(inner)
+
+
+def open_data(
+    name: str | Path,
+    *,
+    profile: Profile = PROFILES["laptop"],
+    split: str = "test",
+    volumes: int | None = None,
+    slices: int | None = None,
+) -> Sequence[Slice]:
+    """The slices behind a name: "knee", "brain" or "stanford" are drawn, anything else is a file or a folder.
+
+    A folder may mix fastMRI volumes and ISMRMRD scans; what is no k-space in it is left out, a damaged .h5 is
+    not. A folder without volumes but with fastMRI's multicoil_SPLIT stands for that. profile: the size of drawn
+    slices; volumes, slices: at most so many volumes, and slices of each (default: the profile's for drawn ones,
+    all for files). Slices are read or drawn when they are asked for. Raises BadInput.
+    """
+    if str(name) in DRAWN:
+        from helpers.data.scanner import Synthetic
+
+        count = {"volumes": volumes or profile.volumes, "slices": slices or profile.slices}
+        return Synthetic(str(name), split=split, profile=profile, **count)
+    path = Path(name)
+    if not path.exists():
+        raise BadInput(f"{path} does not exist; name a file, a folder, or one of {', '.join(DRAWN)}")
+    files = _volumes(path, split)[:volumes]
+    fastmri = [each for each, is_scan in files if not is_scan]
+    parts: list[Sequence[Slice]] = [FastMRI(fastmri, slices=slices)] if fastmri else []
+    parts += [MRIData(each, slices=slices) for each, is_scan in files if is_scan]
+    return parts[0] if len(parts) == 1 else Joined(parts)
+
+
+def _volumes(path: Path, split: str) -> list[tuple[Path, bool]]:
+    """The files of k-space at a path, and of each whether it is an ISMRMRD scan."""
+    if not path.is_dir():
+        return [(path, is_ismrmrd(keys(path)))]
+    try:
+        files = sorted(path.glob("*.h5"))
+        inner = path / f"multicoil_{split}"
+        if not files and inner.is_dir():
+            path, files = inner, sorted(inner.glob("*.h5"))
+    except OSError as error:
+        raise BadInput(f"{path} may not be read; ask its owner for permission") from error
+    found = [(file, is_ismrmrd(names)) for file in files if (names := keys(file)) & {"kspace", "dataset"}]
+    if not found:
+        raise BadInput(
+            f"{path} holds no volume; name a folder of .h5 files with k-space, or one with multicoil_{split}"
+        )
+    return found

@@ -1,0 +1,273 @@
+"""Volumes in fastMRI's multicoil HDF5 layout: read lazily, slice by slice, and written in one step."""
+
+import json
+import os
+import xml.etree.ElementTree as etree
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+import h5py
+import numpy as np
+import torch
+from torch import Tensor
+
+from helpers.data import boxes as annotations
+from helpers.data.hdf5 import dataset, opened, text
+from helpers.data.slice import Box, Slice
+from helpers.errors import BadInput
+from helpers.files import written_aside
+from helpers.fourier import center_crop, ifft2c
+from helpers.physics import rss
+
+SMALLEST = 16  # rows or columns; below, neither a wavelet nor a window of SSIM fits
+LARGEST = 1e15  # magnitude up to which float32 can square and sum
+
+HEADER = """<?xml version="1.0" encoding="utf-8"?>
+<ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD">
+<measurementInformation><protocolName>{acquisition}</protocolName></measurementInformation>
+<acquisitionSystemInformation><receiverChannels>{coils}</receiverChannels></acquisitionSystemInformation>
+<experimentalConditions><H1resonanceFrequency_Hz>127728000</H1resonanceFrequency_Hz></experimentalConditions>
+<encoding>
+<encodedSpace><matrixSize><x>{ky}</x><y>{kx}</y><z>1</z></matrixSize>
+<fieldOfView_mm><x>{mm_ky:.3f}</x><y>{mm_kx:.3f}</y><z>{mm_z:.3f}</z></fieldOfView_mm></encodedSpace>
+<reconSpace><matrixSize><x>{y}</x><y>{x}</y><z>1</z></matrixSize>
+<fieldOfView_mm><x>{mm_y:.3f}</x><y>{mm_x:.3f}</y><z>{mm_z:.3f}</z></fieldOfView_mm></reconSpace>
+<encodingLimits><kspace_encoding_step_1><minimum>0</minimum><maximum>{last}</maximum><center>{center}</center>
+</kspace_encoding_step_1></encodingLimits>
+<trajectory>cartesian</trajectory>
+</encoding></ismrmrdHeader>"""
+
+
+@dataclass(frozen=True)
+class Volume:
+    """What the headers of one file say.
+
+    path    where it is
+    slices  which of its slices to yield
+    stored  rows and columns of the images in the file, which annotations refer to
+    shape   rows and columns of the images yielded, no more than the k-space has
+    """
+
+    path: Path
+    slices: tuple[int, ...]
+    stored: tuple[int, int]
+    shape: tuple[int, int]
+
+
+class FastMRI(Sequence):
+    """The slices of fastMRI files, in the order of file names.
+
+    path: a file, a folder (its *.h5), or a list of files; volumes, slices: at most so many volumes, and of each
+    so many slices, spread over its middle half (default: all). Only headers are read at once; a slice is read
+    when it is asked for and its file closed again. The target is `reconstruction_rss`; where it is absent and
+    the k-space is fully sampled, the RSS cropped to the header's reconSpace; else None, and `mask` is set.
+    Boxes come from annotation tables beside the files. Raises BadInput, naming the file.
+    """
+
+    def __init__(
+        self, path: str | Path | Iterable[Path], *, volumes: int | None = None, slices: int | None = None
+    ) -> None:
+        paths = [Path(path)] if isinstance(path, str | Path) else [Path(each) for each in path]
+        if len(paths) == 1 and paths[0].is_dir():
+            paths = sorted(paths[0].glob("*.h5"))
+        self.volumes = [_headers(each, slices) for each in paths[:volumes]]
+        if not self.volumes:
+            raise BadInput(f"{path} holds no volume; name a folder of .h5 files in fastMRI's layout")
+        self._index = [(volume, number) for volume in self.volumes for number in volume.slices]
+        shapes = {volume.path.stem: volume.stored for volume in self.volumes}
+        tables = dict.fromkeys(table for volume in self.volumes for table in annotations.beside(volume.path))
+        self._boxes: annotations.Boxes = {}
+        for table in tables:
+            for key, found in annotations.read_csv(table, shapes).items():
+                self._boxes[key] = self._boxes.get(key, ()) + found
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __getitem__(self, index: int) -> Slice:
+        volume, number = self._index[index]
+        return _read(volume, number, self._boxes.get((volume.path.stem, number), ()))
+
+    def image_shape(self, index: int) -> tuple[int, int]:
+        """Rows and columns of the image of a slice, known without reading it."""
+        return self._index[index][0].shape
+
+
+def chosen(count: int, slices: int | None) -> tuple[int, ...]:
+    """Which of a volume's slices to take: all, or so many spread over its middle half, where the subject is."""
+    if slices is None or slices >= count:
+        return tuple(range(count))
+    return tuple(sorted({round(count * (0.25 + 0.5 * (step + 0.5) / slices) - 0.5) for step in range(slices)}))
+
+
+def sampling(measured: Tensor) -> Tensor | None:
+    """The mask of a k-space stored with zeros where nothing was measured; None where it is fully sampled.
+
+    measured: (ky, kx) bool. Zero padding around the data and cut corners (an ellipse) count as fully sampled,
+    since scanners do both. Returns (kx,) bool where whole columns are missing, else (ky, kx).
+    """
+    rows, columns = measured.any(1), measured.any(0)
+    first_row, last_row = _extent(rows)
+    first_column, last_column = _extent(columns)
+    box = measured[first_row : last_row + 1, first_column : last_column + 1]
+    y, x = (torch.linspace(-1, 1, size) for size in box.shape)
+    ellipse = y[:, None] ** 2 + x**2 <= 0.95
+    if box[ellipse].float().mean() > 0.999:
+        return None
+    return columns if (measured[rows] == columns).float().mean() > 0.999 else measured
+
+
+def check(kspace: Tensor, name: str) -> Tensor:
+    """The k-space (coil, ky, kx), as complex64. BadInput where nothing can be reconstructed from it."""
+    kspace = kspace.to(torch.complex64)
+    largest = kspace.abs().max()
+    if not torch.isfinite(largest):
+        raise BadInput(f"{name}: the k-space holds NaN or infinite values; export the scan again")
+    if largest == 0:
+        raise BadInput(f"{name}: the k-space is all zero; choose another slice or export the scan again")
+    if not 1 / LARGEST < largest < LARGEST:
+        raise BadInput(f"{name}: the k-space reaches {largest:.1e}, too far from 1 for float32; rescale the file")
+    return kspace
+
+
+def write_volume(
+    path: Path,
+    slices: Sequence[Slice],
+    *,
+    pixel: float = 1.0,
+    thickness: float = 3.0,
+    attributes: Mapping[str, object] | None = None,
+) -> None:
+    """Write the slices of one volume as fastMRI does; the file appears complete or not at all.
+
+    slices: with targets, all of one shape; pixel, thickness: in mm; attributes: more attributes of the file, kept
+    as JSON text where they are no scalars. Beside fastMRI's own, `snr` is a data set (slice,) and `anatomy` and
+    `source` are attributes. Boxes are not part of the file: see `boxes.write_csv`.
+    """
+    kspace = torch.stack([item.kspace for item in slices]).cpu().numpy().astype(np.complex64)
+    target = torch.stack([item.target for item in slices]).cpu().numpy().astype(np.float32)
+    snr = np.array([np.nan if item.snr is None else item.snr for item in slices], np.float32)
+    first = slices[0]
+    (_, coils, ky, kx), (y, x) = kspace.shape, target.shape[-2:]
+    header = HEADER.format(
+        acquisition=escape(first.acquisition), coils=coils, ky=ky, kx=kx, y=y, x=x, last=kx - 1, center=kx // 2,
+        mm_ky=ky * pixel, mm_kx=kx * pixel, mm_y=y * pixel, mm_x=x * pixel, mm_z=thickness,
+    )  # fmt: skip
+    described = {
+        "max": float(target.max()),
+        "norm": float(np.linalg.norm(target)),
+        "acquisition": first.acquisition,
+        "patient_id": first.volume,
+        "anatomy": first.anatomy,
+        "source": first.source,
+    }
+    for name, value in (attributes or {}).items():
+        described[name] = value if isinstance(value, str | int | float) else json.dumps(value)
+    with written_aside(path) as part:
+        with h5py.File(part, "w") as file:
+            file["kspace"], file["reconstruction_rss"], file["snr"] = kspace, target, snr
+            file["ismrmrd_header"] = header
+            file.attrs.update(described)
+        with part.open("rb") as written:
+            os.fsync(written.fileno())
+
+
+def _headers(path: Path, slices: int | None) -> Volume:
+    """Read the shapes in a file, and check what can be checked without its data."""
+    with opened(path) as file:
+        kspace = dataset(file, "kspace", ("slice", "coil", "ky", "kx"), "c")
+        count, _, ky, kx = kspace.shape
+        if min(ky, kx) < SMALLEST:
+            raise BadInput(f"{path}: its slices are {ky} x {kx}; at least {SMALLEST} rows and columns are needed")
+        if "reconstruction_rss" in file:
+            reference = dataset(file, "reconstruction_rss", ("slice", "y", "x"), "fiu")
+            if reference.shape[0] != count:
+                raise BadInput(f"{path}: {reference.shape[0]} slices of reconstruction_rss, but {count} of kspace")
+            stored = reference.shape[1:]
+        else:
+            header = file.get("ismrmrd_header")
+            stored = _recon_space(header[()], path) if isinstance(header, h5py.Dataset) else (min(ky, kx),) * 2
+        shape = (min(stored[0], ky), min(stored[1], kx))
+        if min(shape) < SMALLEST:
+            raise BadInput(f"{path}: its images are {shape[0]} x {shape[1]}; at least {SMALLEST} rows are needed")
+    return Volume(path, chosen(count, slices), stored, shape)
+
+
+def _recon_space(header: bytes | str, path: Path) -> tuple[int, int]:
+    """Rows and columns of the image that an ISMRMRD header (XML) asks for."""
+    try:
+        matrix = etree.fromstring(header).find(".//{*}encoding/{*}reconSpace/{*}matrixSize")
+        return int(matrix.findtext("{*}x")), int(matrix.findtext("{*}y"))
+    except (etree.ParseError, AttributeError, TypeError, ValueError) as error:
+        raise BadInput(f"{path}: its ismrmrd_header gives no reconSpace; write one or remove the header") from error
+
+
+def _read(volume: Volume, number: int, boxes: tuple[Box, ...]) -> Slice:
+    """One slice from its file."""
+    path = volume.path
+    with opened(path) as file:
+        kspace = torch.from_numpy(file["kspace"][number].astype(np.complex64))
+        reference = file["reconstruction_rss"][number] if "reconstruction_rss" in file else None
+        mask = _mask(file, kspace.shape[-2:])
+        acquisition = text(file.attrs.get("acquisition"), "unknown")
+        anatomy = text(file.attrs.get("anatomy"), _anatomy(acquisition))
+        source = text(file.attrs.get("source"), anatomy)
+        snr = np.ravel(file["snr"][()] if "snr" in file else file.attrs.get("snr", np.nan)).astype(float)
+    item = f"{path}, slice {number}"
+    kspace = check(kspace, item)
+    if mask is None and reference is None:
+        mask = sampling((kspace != 0).any(0))
+    if reference is not None:
+        target = torch.from_numpy(reference.astype(np.float32))
+        if not torch.isfinite(target).all() or not 1 / LARGEST < target.max() < LARGEST:
+            raise BadInput(f"{item}: reconstruction_rss is empty or not finite; remove it to have it computed")
+        boxes = tuple(_moved(box, volume.stored, volume.shape) for box in boxes)
+        target = center_crop(target, volume.shape).contiguous()
+    else:
+        target = center_crop(rss(ifft2c(kspace)), volume.shape).contiguous() if mask is None else None
+    known = float(snr[min(number, snr.size - 1)]) if snr.size else np.nan
+    return Slice(
+        kspace=kspace,
+        target=target,
+        volume=path.stem,
+        number=number,
+        acquisition=acquisition,
+        anatomy=anatomy,
+        source=source,
+        mask=mask,
+        snr=known if np.isfinite(known) else None,
+        boxes=boxes,
+    )
+
+
+def _mask(file: h5py.File, shape: tuple[int, int]) -> Tensor | None:
+    """The mask that a file carries: `mask` as in fastMRI's test files, or `sampling_mask_2d`."""
+    name = next((name for name in ("mask", "sampling_mask_2d") if name in file), None)
+    if name is None:
+        return None
+    mask = np.asarray(file[name][()])
+    if mask.dtype.kind not in "biuf" or mask.shape not in ((shape[1],), tuple(shape)):
+        wanted = f"({shape[1]},) or {tuple(shape)}"
+        raise BadInput(f"{file.filename}: {name!r} is {mask.dtype} {mask.shape}; it must be bool, of shape {wanted}")
+    if not np.isfinite(mask).all() or not mask.any():
+        raise BadInput(f"{file.filename}: {name!r} samples nothing; mark the sampled entries with True")
+    return torch.from_numpy(mask.astype(bool))
+
+
+def _anatomy(acquisition: str) -> str:
+    """Knee for coronal and sagittal scans and for proton density (CORPD_FBK, CUBE), else brain (AXT2, AXFLAIR)."""
+    name = acquisition.upper()
+    return "knee" if name.startswith(("COR", "SAG")) or any(part in name for part in ("PD", "CUBE")) else "brain"
+
+
+def _moved(box: Box, full: Sequence[int], shape: tuple[int, int]) -> Box:
+    """A box after its image has been cropped to the center."""
+    return replace(box, x=box.x - (full[1] - shape[1]) // 2, y=box.y - (full[0] - shape[0]) // 2)
+
+
+def _extent(marked: Tensor) -> tuple[int, int]:
+    """First and last index that is marked."""
+    where = marked.nonzero()
+    return int(where[0]), int(where[-1])
