@@ -13,8 +13,8 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-CONDA = """# The set of requirements.lock for conda users; written by `make lock`. It takes two lines, since fastmri has to come
-# without its torchvision:
+CONDA = """# The set of requirements.lock for conda users; written by `make lock`. It takes two lines, since fastmri
+# has to come without its torchvision:
 #   conda env create -f environment.yml && conda activate robust-mri
 #   pip install --no-deps fastmri=={fastmri} -e .
 name: robust-mri
@@ -55,11 +55,11 @@ def resolved() -> dict[str, str]:
     """Versions of every package in a new environment that has what pyproject.toml asks for."""
     with tempfile.TemporaryDirectory() as folder:
         venv.create(folder, with_pip=True)
-        pip = [next(Path(folder).glob("*/python*")), "-m", "pip", "--quiet", "--disable-pip-version-check"]
+        pip = [Path(folder, "bin", "python"), "-m", "pip", "--disable-pip-version-check"]
         requirements = direct_requirements()
         torch = next(r for r in requirements if requirement_name(r) == "torch")
         for arguments in ([torch], requirements, ["--no-deps", "fastmri"]):
-            subprocess.run([*pip, "install", *arguments], check=True)
+            subprocess.run([*pip, "install", "-qq", *arguments], check=True)
         listed = subprocess.run([*pip, "list", "--format=json"], check=True, capture_output=True, text=True).stdout
     return {normal(p["name"]): p["version"].partition("+")[0] for p in json.loads(listed)}
 
