@@ -45,7 +45,7 @@ def read_csv(path: Path, shapes: Mapping[str, tuple[int, int]]) -> Boxes:
             continue
         try:
             number, drawn = parse(row)
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise BadInput(f"{path}, row {line}: a number is missing or unreadable; mend or remove the row") from error
         placed = [_flipped_and_clipped(*corners, label, shapes[name]) for *corners, label in drawn]
         found.setdefault((name, number), []).extend(box for box in placed if box.width > 0 and box.height > 0)

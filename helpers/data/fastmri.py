@@ -26,7 +26,8 @@ LARGEST = 1e15  # magnitude up to which float32 can square and sum
 
 HEADER = """<?xml version="1.0" encoding="utf-8"?>
 <ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD">
-<measurementInformation><protocolName>{acquisition}</protocolName></measurementInformation>
+<measurementInformation><patientPosition>HFS</patientPosition><protocolName>{acquisition}</protocolName>
+</measurementInformation>
 <acquisitionSystemInformation><receiverChannels>{coils}</receiverChannels></acquisitionSystemInformation>
 <experimentalConditions><H1resonanceFrequency_Hz>127728000</H1resonanceFrequency_Hz></experimentalConditions>
 <encoding>

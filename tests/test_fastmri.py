@@ -1,0 +1,204 @@
+"""Volumes in fastMRI's layout: what is written is read back, by this project and by fastMRI's own loader."""
+
+import dataclasses
+import os
+from pathlib import Path
+
+import h5py
+import ismrmrd.xsd
+import numpy as np
+import pytest
+import torch
+from made import coil_images, made_slices
+
+from helpers.data import FastMRI, MRIData, boxes, fastmri, open_data
+from helpers.errors import BadInput
+from helpers.fourier import center_crop, fft2c, ifft2c
+from helpers.physics import rss
+
+REAL = Path(__file__).parents[2] / "shared" / "real"
+real = pytest.mark.skipif(not REAL.is_dir(), reason="the real scans are not beside the project")
+
+
+@pytest.fixture
+def volume(tmp_path):
+    path = tmp_path / "made.h5"
+    fastmri.write_volume(path, made_slices())
+    return path
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    """Every field of every slice, boxes included: exactly, since nothing is rescaled or rounded."""
+    slices = made_slices()
+    path = tmp_path / "made.h5"
+    fastmri.write_volume(path, slices)
+    found = {(item.volume, item.number): item.boxes for item in slices}
+    boxes.write_csv(tmp_path / "knee.csv", found, {"made": (32, 32)})
+    read = FastMRI(path)
+    assert len(read) == 3
+    assert read.image_shape(1) == (32, 32)
+    for written, item in zip(slices, read, strict=True):
+        assert torch.equal(written.kspace, item.kspace)
+        assert torch.equal(written.target, item.target)
+        for field in ("volume", "number", "acquisition", "anatomy", "source", "mask", "snr", "boxes", "id"):
+            assert getattr(written, field) == getattr(item, field), field
+
+
+def test_fastmri_reads_what_is_written(tmp_path, volume):
+    """fastMRI's own loader and transform find the same k-space, target, padding and crop."""
+    mri_data = pytest.importorskip("fastmri.data.mri_data")
+    from fastmri.data.subsample import RandomMaskFunc
+    from fastmri.data.transforms import VarNetDataTransform
+
+    transform = VarNetDataTransform(RandomMaskFunc([0.08], [4]))
+    sample = mri_data.SliceDataset(tmp_path, "multicoil", transform=transform)[2]
+    item = FastMRI(volume)[2]
+    assert torch.equal(torch.view_as_complex(sample.masked_kspace), sample.mask[..., 0] * item.kspace)
+    assert 4 < int(sample.mask.sum()) < 20
+    assert torch.equal(sample.target, item.target)
+    assert sample.crop_size == (32, 32)
+    assert sample.max_value == pytest.approx(max(float(each.target.max()) for each in made_slices()))
+    metadata = mri_data.SliceDataset(tmp_path, "multicoil").raw_samples[0].metadata
+    assert (metadata["padding_left"], metadata["padding_right"]) == (0, 40)
+    assert metadata["encoding_size"] == (64, 40, 1)
+
+
+def test_the_header_is_valid(volume):
+    """The ISMRMRD library parses it against its schema."""
+    with h5py.File(volume) as file:
+        header = ismrmrd.xsd.CreateFromDocument(file["ismrmrd_header"][()])
+    encoding = header.encoding[0]
+    assert (encoding.encodedSpace.matrixSize.x, encoding.encodedSpace.matrixSize.y) == (64, 40)
+    assert encoding.reconSpace.fieldOfView_mm.x == 32.0
+    assert header.acquisitionSystemInformation.receiverChannels == 4
+
+
+def test_the_target_is_computed_where_it_is_absent(volume):
+    """RSS of the inverse transform, cropped as the header's reconSpace says; same to float32 rounding."""
+    with h5py.File(volume, "a") as file:
+        del file["reconstruction_rss"]
+    for written, item in zip(made_slices(), FastMRI(volume), strict=True):
+        torch.testing.assert_close(item.target, written.target, rtol=1e-5, atol=1e-8)
+    with h5py.File(volume, "a") as file:
+        del file["ismrmrd_header"]
+    assert FastMRI(volume)[0].target.shape == (40, 40)  # no header: the largest square
+
+
+@pytest.mark.parametrize("name", ["mask", "sampling_mask_2d", None])
+def test_an_undersampled_file_has_no_target(tmp_path, name):
+    """Whether the mask is stored or shows as zeros in the k-space only."""
+    mask = torch.arange(40) % 4 == 0
+    mask[18:22] = True
+    stored = mask if name == "mask" else mask.expand(64, 40)
+    path = tmp_path / "test.h5"
+    with h5py.File(path, "w") as file:
+        file["kspace"] = (fft2c(coil_images()) * mask)[None].numpy()
+        if name:
+            file[name] = stored.numpy()
+    item = FastMRI(path)[0]
+    assert item.target is None
+    assert torch.equal(item.mask.expand(64, 40), mask.expand(64, 40))
+    assert item.mask.ndim == (2 if name == "sampling_mask_2d" else 1)
+
+
+def test_padding_and_cut_corners_count_as_fully_sampled():
+    """fastMRI pads its k-space with zero columns, and 3D scans leave out the corners."""
+    y, x = torch.linspace(-1, 1, 60)[:, None], torch.linspace(-1, 1, 80)
+    padded = torch.ones(60, 80, dtype=torch.bool)
+    padded[:, :11] = False
+    ellipse = y**2 + x**2 <= 1
+    assert fastmri.sampling(padded) is None
+    assert fastmri.sampling(ellipse) is None
+    missing = padded.clone()
+    missing[:, 50] = False
+    assert torch.equal(fastmri.sampling(missing), missing[0])
+    scattered = torch.rand(60, 80, generator=torch.Generator().manual_seed(0)) < 0.5
+    assert torch.equal(fastmri.sampling(scattered), scattered)
+
+
+def test_annotations_follow_a_crop(tmp_path):
+    """A target wider than the k-space (some of fastMRI's FLAIR) is cropped, and its boxes move along."""
+    item = made_slices(count=1)[0]
+    wide = torch.nn.functional.pad(center_crop(rss(ifft2c(item.kspace)), (32, 40)), (4, 4))
+    path = tmp_path / "flair.h5"
+    fastmri.write_volume(path, [dataclasses.replace(item, volume="flair", target=wide)])
+    boxes.write_csv(tmp_path / "brain.csv", {("flair", 0): item.boxes}, {"flair": (32, 48)})
+    read = FastMRI(path)[0]
+    torch.testing.assert_close(read.target, center_crop(rss(ifft2c(read.kspace)), (32, 40)))
+    assert (read.boxes[0].x, read.boxes[0].y) == (item.boxes[0].x - 4, item.boxes[0].y)
+
+
+def test_slices_are_read_when_asked_for_and_files_closed(tmp_path, monkeypatch):
+    """Building the index reads no data; no handle stays open after an item."""
+    for name in ("b", "a"):
+        fastmri.write_volume(tmp_path / f"{name}.h5", made_slices(name))
+    read = []
+    original = h5py.Dataset.__getitem__
+    monkeypatch.setattr(h5py.Dataset, "__getitem__", lambda self, *a: (read.append(self.name), original(self, *a))[1])
+    data = FastMRI(tmp_path)
+    assert read == []
+    assert [item.id for item in data] == [f"{name}:{number}" for name in "ab" for number in range(3)]
+    before = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 0
+    assert data[-1].volume == "b"
+    assert before == (len(os.listdir("/proc/self/fd")) if before else 0)
+    with pytest.raises(IndexError):
+        data[6]
+
+
+def test_a_selection_of_slices(tmp_path):
+    for name in "abc":
+        fastmri.write_volume(tmp_path / f"{name}.h5", made_slices(name, count=5))
+    assert [item.id for item in open_data(tmp_path, volumes=2, slices=1)] == ["a:2", "b:2"]
+    assert fastmri.chosen(36, 1) == (18,) or fastmri.chosen(36, 1) == (17,)
+    assert fastmri.chosen(40, 4) == (12, 17, 22, 27)
+
+
+def test_folders_mixed_split_and_empty(tmp_path):
+    """Other files are left out; fastMRI's own folder names are understood; an empty folder is a sentence."""
+    with pytest.raises(BadInput, match=r"holds no volume.*multicoil_test"):
+        open_data(tmp_path)
+    fastmri.write_volume(tmp_path / "multicoil_val" / "v.h5", made_slices("v"))
+    with pytest.raises(BadInput, match="holds no volume"):
+        open_data(tmp_path)
+    assert open_data(tmp_path, split="val")[0].id == "v:0"
+    fastmri.write_volume(tmp_path / "a.h5", made_slices("a"))
+    np.savez(tmp_path / "other.npz", np.zeros(3))
+    with h5py.File(tmp_path / "reconstructions.h5", "w") as file:
+        file["reconstruction"] = np.zeros((1, 4, 4))
+    assert len(open_data(tmp_path)) == 3
+    (tmp_path / "broken.h5").write_bytes((tmp_path / "a.h5").read_bytes()[:5000])
+    with pytest.raises(BadInput, match=r"broken\.h5"):
+        open_data(tmp_path)
+
+
+def test_nothing_half_written(tmp_path):
+    """A failure in the middle of writing leaves neither the file nor a part of it."""
+    slices = made_slices()
+    slices[1] = dataclasses.replace(slices[1], acquisition="x")
+    with pytest.raises(TypeError):
+        fastmri.write_volume(tmp_path / "made.h5", slices, attributes={"bad": object()})
+    assert list(tmp_path.iterdir()) == []
+
+
+@real
+def test_real_files_have_the_targets_they_carry():
+    """RSS of the stored k-space, cropped, is the stored reconstruction: transform and crop are fastMRI's (float32)."""
+    for name, shape in (("brain_pvdamp_8ch", (256, 256)), ("phantom_gre_2ch", (160, 160))):
+        item = FastMRI(REAL / f"{name}.h5")[0]
+        computed = center_crop(rss(ifft2c(item.kspace)), item.target.shape)
+        assert item.target.shape == shape
+        assert (computed - item.target).abs().max() < 1e-6 * item.target.max()
+
+
+@real
+def test_the_real_folder():
+    """Three volumes, the .npz left out; the undersampled one has its own mask and nothing to score against."""
+    found = {item.volume: item for item in open_data(REAL)}
+    assert len(found) == 3
+    undersampled = found["brain_sigpy_us_8ch"]
+    assert undersampled.target is None
+    assert undersampled.mask.shape == (230, 180)
+    assert float(undersampled.mask.float().mean()) == pytest.approx(0.124, abs=1e-3)
+    assert torch.equal(undersampled.mask, fastmri.sampling((undersampled.kspace != 0).any(0)))
+    assert isinstance(open_data(REAL), FastMRI)
+    assert not isinstance(open_data(REAL), MRIData)
