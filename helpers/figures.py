@@ -7,13 +7,17 @@ from collections.abc import Callable, Mapping
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
+import torch
 from IPython.display import Markdown
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from helpers import metrics, stats
+from helpers import masks, metrics, stats, study
 from helpers.data.slice import Slice
+from helpers.fourier import ifft2c
+from helpers.physics import rss
 
 # Paul Tol's muted scheme: told apart with any kind of color vision.
 COLORS = {
@@ -119,6 +123,55 @@ def comparison(item: Slice, reconstructions: Mapping[str, Tensor], size: float =
         axes[0].title.set_color(color(name))
         show(axes[1], (image - item.target).abs(), "", peak / GAIN, ERROR_MAP)
     grid[1, 0].text(1, 0.5, f"error,\n{GAIN} times the\ngray scale", ha="right", va="center", fontsize=12)
+    return figure
+
+
+def measured(item: Slice, mask: Tensor, size: float = 3.2) -> Figure:
+    """What a mask leaves of a slice: the measured lines, the zero-filled image, and its error where there is a target.
+
+    mask: (kx,) or (ky, kx) bool.
+    """
+    image = study.crop(rss(ifft2c(item.kspace * mask)), item)
+    figure, grid = plt.subplots(1, 3, figsize=(3 * size, size + 0.4))
+    lines = study.crop(mask * torch.ones(item.kspace.shape[-2:]), item)
+    show(grid[0], lines, f"measured entries, {masks.realized_acceleration(mask):.2f}x", 1)
+    show(grid[1], image, "zero-filled")
+    grid[2].set_axis_off()
+    if item.target is not None:
+        score, peak = metrics.scores(image, item.target), float(np.quantile(array(item.target), 0.998))
+        show(grid[1], image, f"zero-filled, SSIM {score['ssim']:.3f}", peak)
+        show(grid[2], (image - item.target).abs(), f"error, {GAIN} times the gray scale", peak / GAIN, ERROR_MAP)
+    return figure
+
+
+def finding(item: Slice, twin: Slice, size: float = 3.2) -> Figure:
+    """A slice with its annotated finding, its twin drawn without, and their difference, with the boxes on all three."""
+    peak = float(np.quantile(array(item.target), 0.998))
+    difference = (item.target - twin.target).abs()
+    figure, grid = plt.subplots(1, 3, figsize=(3 * size, size + 0.4))
+    show(grid[0], item.target, ", ".join(sorted({box.label for box in item.boxes})), peak)
+    show(grid[1], twin.target, "the same subject without", peak)
+    show(grid[2], difference, "difference", float(difference.max()), ERROR_MAP)
+    for axes in grid:
+        for box in item.boxes:
+            corner = (box.x - 0.5, box.y - 0.5)
+            axes.add_patch(plt.Rectangle(corner, box.width, box.height, fill=False, edgecolor="#88CCEE", linewidth=1.5))
+    return figure
+
+
+def tuning_curves(table: pd.DataFrame) -> Figure:
+    """Mean SSIM against the weight lambda, a line a method and source, with 95 % intervals over the training slices.
+
+    table: tidy, with columns method, source, lam, ssim, as `python -m helpers tune --table` writes it.
+    """
+    sources = list(dict.fromkeys(table["source"]))
+    figure, grid = plt.subplots(1, len(sources), figsize=(3.6 * len(sources), 3.4), sharey=True, squeeze=False)
+    for axes, source in zip(grid.flat, sources, strict=True):
+        rows = table[table["source"] == source]
+        palette = {method: color(method) for method in rows["method"].unique()}
+        sns.lineplot(rows, x="lam", y="ssim", hue="method", palette=palette, marker="o", ax=axes, seed=0)
+        n = rows.groupby(["volume", "slice"]).ngroups
+        axes.set(xscale="log", xlabel="lambda (normalized units)", ylabel="SSIM", title=f"{source}, n = {n} volumes")
     return figure
 
 

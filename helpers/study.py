@@ -10,11 +10,23 @@ from torch import Tensor
 from tqdm import tqdm
 
 from helpers import masks, methods, metrics
+from helpers.data import open_data
 from helpers.data.slice import Slice
 from helpers.errors import BadInput
 from helpers.fourier import center_crop
+from helpers.profiles import Profile
 
 Method = Callable[[Tensor, Tensor], Tensor]
+
+
+def chapter_slices(data: str, size: Profile) -> list[Slice]:
+    """What a chapter looks at: held-out drawn knees and brains, or every slice of a reader's file or folder.
+
+    data: "" for drawn slices, else a path or the name of a source; size: how many drawn volumes, and how large.
+    """
+    sources = [data] if data else ["knee", "brain"]
+    options = {"profile": size, "split": "test", "volumes": size.volumes, "slices": size.slices}
+    return [item for source in sources for item in open_data(source, **options)]
 
 
 def mask_of(
@@ -30,9 +42,9 @@ def mask_of(
     return masks.mask(kind, tuple(item.kspace.shape[-2:]), acceleration, center_fraction, drawn)
 
 
-def image_shape(item: Slice) -> tuple[int, int]:
-    """Rows and columns at which a slice is looked at: those of its target, else of its k-space."""
-    return tuple((item.kspace if item.target is None else item.target).shape[-2:])
+def crop(image: Tensor, item: Slice) -> Tensor:
+    """The part of a full-grid image at which a slice is looked at: that of its target; all of it without a target."""
+    return image if item.target is None else center_crop(image, tuple(item.target.shape))
 
 
 def reconstruct(method: Method, item: Slice, mask: Tensor) -> Tensor:
@@ -46,7 +58,7 @@ def reconstruct(method: Method, item: Slice, mask: Tensor) -> Tensor:
         raise BadInput(f"a method must return an image of {expected}, this one returned {tuple(image.shape)}")
     if image.is_complex() or not torch.isfinite(image).all():
         raise BadInput("a method must return a real, finite image")
-    return center_crop(image, image_shape(item))
+    return crop(image, item)
 
 
 def measure(name: str, method: Method, item: Slice, mask: Tensor) -> dict:
