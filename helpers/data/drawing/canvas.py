@@ -1,0 +1,111 @@
+"""The paper that anatomy is drawn on: coordinates in mm, random fields, and painting with soft edges."""
+
+import numpy as np
+from scipy import fft
+
+from helpers.data.drawing.chance import Chance
+
+_MATRICES: dict[tuple[int, int], np.ndarray] = {}
+
+
+def spline_matrix(samples: int, controls: int) -> np.ndarray:
+    """Catmull-Rom interpolation as a matrix (samples, controls): smooth curves through a few random numbers."""
+    if (samples, controls) not in _MATRICES:
+        place = np.linspace(1, controls - 2.001, samples)
+        left = np.floor(place).astype(int)
+        t = place - left
+        weights = (
+            -0.5 * t**3 + t**2 - 0.5 * t,
+            1.5 * t**3 - 2.5 * t**2 + 1,
+            -1.5 * t**3 + 2 * t**2 + 0.5 * t,
+            0.5 * t**3 - 0.5 * t**2,
+        )
+        matrix = np.zeros((samples, controls), np.float32)
+        for shift, weight in enumerate(weights):
+            np.add.at(matrix, (np.arange(samples), np.clip(left - 1 + shift, 0, controls - 1)), weight)
+        _MATRICES[samples, controls] = matrix
+    return _MATRICES[samples, controls]
+
+
+class Canvas:
+    """One slice while it is drawn.
+
+    image  (rows, columns) float32, the signal painted so far, air being 0
+    x, y   float32 coordinates in mm, right and down, zero at the center; anatomy bends and turns them
+    soft   width in mm of every edge: one pixel, and more where the slice meets a surface at an angle
+    position  in mm of the slice in its volume: random fields change smoothly with it
+    """
+
+    def __init__(self, chance: Chance, shape: tuple[int, int], pixel: float, position: float, number: int = 0):
+        self.chance, self.pixel, self.position, self.number = chance, np.float32(pixel), position, number
+        rows, columns = ((np.arange(n, dtype=np.float32) - n // 2) * self.pixel for n in shape)
+        self.y, self.x = np.meshgrid(rows, columns, indexing="ij")
+        self.placed = (1.0, 0.0, 0.0, 0.0)
+        self.image = np.zeros(shape, np.float32)
+        self.soft = self.pixel + np.float32(1.4) * np.abs(self.field("edge width", 10))
+
+    def field(self, name: str, controls: int) -> np.ndarray:
+        """A smooth field of unit variance with this many control points across, smooth from slice to slice too."""
+        grids = self.chance.array(name, (2, controls + 4, controls + 4))
+        turn = self.position * controls / 150
+        grid = np.float32(np.cos(turn)) * grids[0] + np.float32(np.sin(turn)) * grids[1]
+        rows, columns = (spline_matrix(n, controls + 4) for n in self.image.shape)
+        return rows @ grid @ columns.T
+
+    def texture(self, name: str, slope: float, low: float = 0.0, high: float = 0.5) -> np.ndarray:
+        """Noise with the spectrum 1 / f^slope between `low` and `high` cycles per pixel, unit variance.
+
+        Each slice sees another part of the volume's one texture.
+        """
+
+        def make():
+            shape = self.image.shape
+            frequency = np.hypot(fft.fftfreq(shape[0])[:, None], fft.rfftfreq(shape[1])[None])
+            inside = (frequency > max(low, 0.004)) & (frequency < high)
+            weight = np.where(inside, np.maximum(frequency, 0.004) ** -slope, 0).astype(np.float32)
+            noise = self.chance.generator(name).standard_normal(shape, dtype=np.float32)
+            result = fft.irfft2(fft.rfft2(noise) * weight, s=shape)
+            return result / result.std()
+
+        result = self.chance.keep(("texture", name, self.image.shape), make)
+        return np.roll(result, (self.number * 89, self.number * 67), axis=(0, 1))
+
+    def turn(self, angle: float, shift: tuple[float, float]) -> None:
+        """Rotates the subject in the plane by `angle` and moves it by `shift` = (x, y) mm."""
+        cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
+        x, y = self.x - np.float32(shift[0]), self.y - np.float32(shift[1])
+        self.x, self.y = x * cos + y * sin, y * cos - x * sin
+        self.placed = (cos, sin, *shift)
+
+    def bend(self, name: str, coarse: float, fine: float) -> None:
+        """Bends the coordinates at random by `coarse` mm over long distances and by `fine` mm over short ones."""
+        for axis in ("x", "y"):
+            shift = coarse * self.field(f"{name} coarse {axis}", 5) + fine * self.field(f"{name} fine {axis}", 14)
+            setattr(self, axis, getattr(self, axis) + shift.astype(np.float32))
+
+    def window(self, points: list[tuple[float, float]], reach: float) -> tuple[slice, slice]:
+        """Rows and columns that hold everything within `reach` mm of the points (x, y), bending included."""
+        cos, sin, right, down = self.placed
+        (rows, columns), margin = self.image.shape, reach + 6
+        across = [x * cos - y * sin + right for x, y in points]
+        along = [x * sin + y * cos + down for x, y in points]
+        edges = []
+        for values, size in ((along, rows), (across, columns)):
+            low = int((min(values) - margin) / self.pixel) + size // 2
+            high = int((max(values) + margin) / self.pixel) + size // 2
+            edges.append(slice(min(max(low, 0), size), min(max(high, 0), size)))
+        return tuple(edges)
+
+    def coverage(self, distance, soft=None) -> np.ndarray:
+        """Share of each pixel that lies inside a shape."""
+        return np.clip(0.5 - distance / (self.soft if soft is None else soft), 0, 1).astype(np.float32)
+
+    def blend(self, coverage, signal) -> None:
+        """Replaces a share of what is there by a tissue's signal."""
+        self.image += coverage * (signal - self.image)
+
+    def paint(self, distance, signal, soft=None, alpha=1.0) -> np.ndarray:
+        """Fills a shape with a tissue's signal and returns its coverage."""
+        coverage = self.coverage(distance, soft) * np.float32(alpha)
+        self.blend(coverage, signal)
+        return coverage
