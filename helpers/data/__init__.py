@@ -13,6 +13,7 @@ from helpers.profiles import PROFILES, Profile
 __all__ = ["Box", "FastMRI", "Joined", "MRIData", "Slice", "open_data"]
 
 DRAWN = ("knee", "brain", "stanford")
+FOLDERS = {"train": "multicoil_train", "validation": "multicoil_val", "test": "multicoil_test"}
 
 
 class Joined(Sequence):
@@ -28,6 +29,11 @@ class Joined(Sequence):
     def __getitem__(self, index: int) -> Slice:
         part, inner = self._index[index]
         return part[inner]
+
+    @property
+    def places(self) -> list[tuple[Path, int]]:
+        """File and number of every slice, known without reading it."""
+        return [place for part in self.parts for place in part.places]
 
     def image_shape(self, index: int) -> tuple[int, int]:
         """Rows and columns of the image of a slice, known without reading it."""
@@ -46,9 +52,9 @@ def open_data(
     """The slices behind a name: "knee", "brain" or "stanford" are drawn, anything else is a file or a folder.
 
     A folder may mix fastMRI volumes and ISMRMRD scans; what is no k-space in it is left out, a damaged .h5 is
-    not. A folder without volumes but with fastMRI's multicoil_SPLIT stands for that. profile: the size of drawn
-    slices; volumes, slices: at most so many volumes, and slices of each (default: the profile's for drawn ones,
-    all for files). Slices are read or drawn when they are asked for. Raises BadInput.
+    not. A folder without volumes stands for fastMRI's folder of the split in it, such as multicoil_test. profile:
+    the size of drawn slices; volumes, slices: at most so many volumes, and slices of each (default: the profile's
+    for drawn ones, all for files). Slices are read or drawn when they are asked for. Raises BadInput.
     """
     if str(name) in DRAWN:
         from helpers.data.scanner import Synthetic
@@ -69,16 +75,14 @@ def _volumes(path: Path, split: str) -> list[tuple[Path, bool]]:
     """The files of k-space at a path, and of each whether it is an ISMRMRD scan."""
     if not path.is_dir():
         return [(path, is_ismrmrd(keys(path)))]
+    inner = path / FOLDERS.get(split, f"multicoil_{split}")
     try:
         files = sorted(path.glob("*.h5"))
-        inner = path / f"multicoil_{split}"
         if not files and inner.is_dir():
             path, files = inner, sorted(inner.glob("*.h5"))
     except OSError as error:
         raise BadInput(f"{path} may not be read; ask its owner for permission") from error
     found = [(file, is_ismrmrd(names)) for file in files if (names := keys(file)) & {"kspace", "dataset"}]
     if not found:
-        raise BadInput(
-            f"{path} holds no volume; name a folder of .h5 files with k-space, or one with multicoil_{split}"
-        )
+        raise BadInput(f"{path} holds no volume; name a folder of .h5 files with k-space, or one with {inner.name}")
     return found

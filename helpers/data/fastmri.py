@@ -91,6 +91,11 @@ class FastMRI(Sequence):
         volume, number = self._index[index]
         return _read(volume, number, self._boxes.get((volume.path.stem, number), ()))
 
+    @property
+    def places(self) -> list[tuple[Path, int]]:
+        """File and number of every slice, known without reading it."""
+        return [(volume.path, number) for volume, number in self._index]
+
     def image_shape(self, index: int) -> tuple[int, int]:
         """Rows and columns of the image of a slice, known without reading it."""
         return self._index[index][0].shape

@@ -76,6 +76,11 @@ class MRIData(Sequence):
     def __len__(self) -> int:
         return len(self._numbers)
 
+    @property
+    def places(self) -> list[tuple[Path, int]]:
+        """File and number of every slice, known without reading it."""
+        return [(self.path, number) for number in self._numbers]
+
     def image_shape(self, index: int) -> tuple[int, int]:
         """Rows and columns of the image of a slice, known without reading it."""
         x, y, z = self.header.recon

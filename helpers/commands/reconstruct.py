@@ -1,0 +1,144 @@
+"""Reconstruct undersampled k-space files and score the images.
+
+FILE is a volume in fastMRI's HDF5 layout, an ISMRMRD scan of mridata.org, or a folder of them. A fully sampled file
+is undersampled by a mask and its image scored against the full data; a file that is undersampled is reconstructed
+under its own mask, and scored where it carries a reference. Regularization weights are those tuned on drawings of
+the file's anatomy, or on --tuned-on.
+Example: python -m helpers reconstruct brain.h5 --method wavelet --seed 0 1 2 3 4 --json
+"""
+
+import argparse
+import dataclasses
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from helpers import masks, methods, metrics, study
+from helpers.commands import show
+from helpers.data import Slice, open_data
+from helpers.errors import BadInput
+from helpers.files import written_aside
+from helpers.fourier import center_crop
+
+SCORES = ("ssim", "psnr", "nmse", "ssim_object", "nmse_object")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", nargs="+", metavar="FILE", help="k-space: files or folders")
+    parser.add_argument("--method", required=True, help="name of a method; python -m helpers methods lists them")
+    kinds = (*masks.KINDS, "given")
+    parser.add_argument(
+        "--mask", choices=kinds, help="kind of mask (default: given where the file has one, else random)"
+    )
+    parser.add_argument("--acceleration", type=float, default=4, help="all entries over measured ones (default: 4)")
+    parser.add_argument("--center-fraction", type=float, default=0.08, help="fully sampled center (default: 0.08)")
+    parser.add_argument(
+        "--seed", type=int, nargs="+", default=[0], help="seeds of the mask, one image each (default: 0)"
+    )
+    parser.add_argument("--slice", type=int, help="number of the slice, counted from 0 (default: all)")
+    parser.add_argument(
+        "--tuned-on", metavar="SOURCE", help="source whose tuned weights are used (default: the file's)"
+    )
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
+    parser.add_argument("--out", type=Path, metavar="OUT.h5", help="write images as fastMRI takes submissions")
+    parser.add_argument("--png", type=Path, metavar="OUT.png", help="write the images side by side, in gray")
+    parser.add_argument("--json", action="store_true", help="print one JSON object an image")
+
+
+def run(args: argparse.Namespace) -> int:
+    methods.load(args.method, source=args.tuned_on or "knee")  # an unknown name is said before any file is read
+    device = usable(args.device)
+    if min(args.seed) < 0:
+        raise BadInput(f"--seed must be 0 or more, not {min(args.seed)}")
+    if args.out and len(args.seed) > 1:
+        raise BadInput("--out holds one image of each slice; give one --seed")
+    work = [
+        (data, index) for name in args.files for data in [open_data(name)] for index in wanted(data, name, args.slice)
+    ]
+    if args.out and len({data.places[index][0] for data, index in work}) > 1:
+        raise BadInput("--out holds one volume; give one FILE")
+    images: list[Tensor] = []
+    show(rows(args, work, device, images), args.json)
+    if args.out:
+        write_images(args.out, images)
+    if args.png:
+        write_picture(args.png, images)
+    return 0
+
+
+def usable(name: str) -> torch.device:
+    """The device of that name; BadInput where this machine has none."""
+    try:
+        return torch.zeros(1, device=name).device
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise BadInput(f"there is no device {name!r} here; use --device cpu") from error
+
+
+def wanted(data: Sequence[Slice], name: str, number: int | None) -> list[int]:
+    """Where the slices of that number are in the data; all where none is asked for."""
+    found = [index for index, (_, other) in enumerate(data.places) if number in (None, other)]
+    if not found:
+        last = max(other for _, other in data.places)
+        raise BadInput(f"{name} has no slice {number}; its slices are counted from 0 to {last}")
+    return found
+
+
+def rows(args: argparse.Namespace, work: list, device: torch.device, images: list[Tensor]) -> Iterator[dict]:
+    """Reconstruct; one row an image, and the images into `images`, cropped to what is looked at."""
+    for data, index in tqdm(work, desc=args.method, unit="slice", disable=len(work) * len(args.seed) < 2):
+        path, item = data.places[index][0], data[index]
+        if args.mask == "given" and item.mask is None:
+            raise BadInput(f"{path} carries no mask; choose --mask random, equispaced or poisson")
+        if args.mask not in (None, "given") and item.mask is not None:
+            raise BadInput(f"{path} is undersampled and cannot be measured under another mask; leave --mask out")
+        if item.target is None:
+            print(f"{path} is undersampled and has no reference: there is nothing to score against", file=sys.stderr)
+        method = methods.load(args.method, source=args.tuned_on or item.source)
+        for seed in args.seed if item.mask is None else [None]:
+            mask = item.mask if seed is None else drawn(args, item, seed)
+            moved = dataclasses.replace(item, kspace=item.kspace.to(device))
+            start = time.perf_counter()
+            image = study.reconstruct(method, moved, mask.to(device)).cpu()
+            seconds = time.perf_counter() - start
+            image = center_crop(image, data.image_shape(index))
+            images.append(image)
+            scores = dict.fromkeys(SCORES) if item.target is None else metrics.scores(image, item.target)
+            yield {
+                "method": args.method,
+                "file": str(path),
+                "slice": item.number,
+                "seed": seed,
+                "acceleration": masks.realized_acceleration(mask),
+                **{name: scores[name] for name in SCORES},
+                "seconds": seconds,
+            }
+
+
+def drawn(args: argparse.Namespace, item: Slice, seed: int) -> Tensor:
+    """The mask that the arguments ask for, the same for all slices of a volume."""
+    shape = tuple(item.kspace.shape[-2:])
+    return masks.mask(args.mask or "random", shape, args.acceleration, args.center_fraction, seed)
+
+
+def write_images(path: Path, images: list[Tensor]) -> None:
+    """Write images of one volume as fastMRI takes submissions: `reconstruction` (slice, y, x) float32."""
+    with written_aside(path) as part, h5py.File(part, "w") as file:
+        file["reconstruction"] = torch.stack(images).numpy().astype(np.float32)
+
+
+def write_picture(path: Path, images: list[Tensor]) -> None:
+    """Write a PNG of the images side by side, white at each one's 99.5th percentile."""
+    height = max(image.shape[0] for image in images)
+    gray = [image / torch.quantile(image, 0.995).clamp_min(torch.finfo().tiny) for image in images]
+    padded = [torch.nn.functional.pad(image, (0, 0, 0, height - len(image))) for image in gray]
+    pixels = (torch.cat(padded, 1).clamp(0, 1) * 255).byte().numpy()
+    with written_aside(path) as part:
+        Image.fromarray(pixels).save(part, "png")
