@@ -11,7 +11,7 @@ import argparse
 import dataclasses
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import h5py
@@ -56,8 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     methods.load(args.method, source=args.tuned_on or "knee")  # an unknown name is said before any file is read
     device = usable(args.device)
-    if min(args.seed) < 0:
-        raise BadInput(f"--seed must be 0 or more, not {min(args.seed)}")
+    if min(args.seed) < 0 or max(args.seed) >= 2**32:
+        raise BadInput("--seed must be a whole number from 0 to 4294967295")
     if args.out and len(args.seed) > 1:
         raise BadInput("--out holds one image of each slice; give one --seed")
     work = [
@@ -66,7 +66,8 @@ def run(args: argparse.Namespace) -> int:
     if args.out and len({data.places[index][0] for data, index in work}) > 1:
         raise BadInput("--out holds one volume; give one FILE")
     images: list[Tensor] = []
-    show(rows(args, work, device, images), args.json)
+    kept = images.append if args.out or args.png else lambda image: None
+    show(rows(args, work, device, kept), args.json)
     if args.out:
         write_images(args.out, images)
     if args.png:
@@ -91,35 +92,44 @@ def wanted(data: Sequence[Slice], name: str, number: int | None) -> list[int]:
     return found
 
 
-def rows(args: argparse.Namespace, work: list, device: torch.device, images: list[Tensor]) -> Iterator[dict]:
-    """Reconstruct; one row an image, and the images into `images`, cropped to what is looked at."""
-    for data, index in tqdm(work, desc=args.method, unit="slice", disable=len(work) * len(args.seed) < 2):
-        path, item = data.places[index][0], data[index]
-        if args.mask == "given" and item.mask is None:
-            raise BadInput(f"{path} carries no mask; choose --mask random, equispaced or poisson")
-        if args.mask not in (None, "given") and item.mask is not None:
-            raise BadInput(f"{path} is undersampled and cannot be measured under another mask; leave --mask out")
-        if item.target is None:
-            print(f"{path} is undersampled and has no reference: there is nothing to score against", file=sys.stderr)
-        method = methods.load(args.method, source=args.tuned_on or item.source)
-        for seed in args.seed if item.mask is None else [None]:
-            mask = item.mask if seed is None else drawn(args, item, seed)
+def rows(args: argparse.Namespace, work: list, device: torch.device, keep: Callable) -> Iterator[dict]:
+    """Reconstruct: one row an image, and each image, cropped to what is looked at, to `keep`."""
+    total = len(work) * len(args.seed)
+    with tqdm(total=total, desc=args.method, unit="image", disable=total < 2) as progress:
+        for data, index in work:
+            path, item = data.places[index][0], data[index]
+            check_mask(args.mask, item, path)
+            if item.target is None:
+                words = f"{path} is undersampled and has no reference: there is nothing to score against"
+                tqdm.write(words, file=sys.stderr)
+            method = methods.load(args.method, source=args.tuned_on or item.source)
             moved = dataclasses.replace(item, kspace=item.kspace.to(device))
-            start = time.perf_counter()
-            image = study.reconstruct(method, moved, mask.to(device)).cpu()
-            seconds = time.perf_counter() - start
-            image = center_crop(image, data.image_shape(index))
-            images.append(image)
-            scores = dict.fromkeys(SCORES) if item.target is None else metrics.scores(image, item.target)
-            yield {
-                "method": args.method,
-                "file": str(path),
-                "slice": item.number,
-                "seed": seed,
-                "acceleration": masks.realized_acceleration(mask),
-                **{name: scores[name] for name in SCORES},
-                "seconds": seconds,
-            }
+            for seed in args.seed if item.mask is None else [None]:
+                mask = item.mask if seed is None else drawn(args, item, seed)
+                start = time.perf_counter()
+                image = study.reconstruct(method, moved, mask.to(device)).cpu()
+                seconds = time.perf_counter() - start
+                image = center_crop(image, data.image_shape(index))
+                keep(image)
+                scores = dict.fromkeys(SCORES) if item.target is None else metrics.scores(image, item.target)
+                progress.update()
+                yield {
+                    "method": args.method,
+                    "file": str(path),
+                    "slice": item.number,
+                    "seed": seed,
+                    "acceleration": masks.realized_acceleration(mask),
+                    **{name: scores[name] for name in SCORES},
+                    "seconds": seconds,
+                }
+
+
+def check_mask(kind: str | None, item: Slice, path: Path) -> None:
+    """BadInput where the mask that is asked for cannot be laid over this file."""
+    if kind == "given" and item.mask is None:
+        raise BadInput(f"{path} carries no mask; choose --mask random, equispaced or poisson")
+    if kind not in (None, "given") and item.mask is not None:
+        raise BadInput(f"{path} is undersampled and cannot be measured under another mask; leave --mask out")
 
 
 def drawn(args: argparse.Namespace, item: Slice, seed: int) -> Tensor:

@@ -46,12 +46,14 @@ class Volume:
     """What the headers of one file say.
 
     path    where it is
-    slices  which of its slices to yield
+    count   how many slices it has
+    slices  which of them to yield
     stored  rows and columns of the images in the file, which annotations refer to
     shape   rows and columns of the images yielded, no more than the k-space has
     """
 
     path: Path
+    count: int
     slices: tuple[int, ...]
     stored: tuple[int, int]
     shape: tuple[int, int]
@@ -198,7 +200,7 @@ def _headers(path: Path, slices: int | None) -> Volume:
         shape = (min(stored[0], ky), min(stored[1], kx))
         if min(shape) < SMALLEST:
             raise BadInput(f"{path}: its images are {shape[0]} x {shape[1]}; at least {SMALLEST} rows are needed")
-    return Volume(path, chosen(count, slices), stored, shape)
+    return Volume(path, count, chosen(count, slices), stored, shape)
 
 
 def _recon_space(header: bytes | str, path: Path) -> tuple[int, int]:
@@ -214,13 +216,14 @@ def _read(volume: Volume, number: int, boxes: tuple[Box, ...]) -> Slice:
     """One slice from its file."""
     path = volume.path
     with opened(path) as file:
-        kspace = torch.from_numpy(file["kspace"][number].astype(np.complex64))
+        with np.errstate(over="ignore"):  # double precision may overflow; `check` says so
+            kspace = torch.from_numpy(file["kspace"][number].astype(np.complex64))
         reference = file["reconstruction_rss"][number] if "reconstruction_rss" in file else None
         mask = _mask(file, kspace.shape[-2:])
         acquisition = text(file.attrs.get("acquisition"), "unknown")
         anatomy = text(file.attrs.get("anatomy"), _anatomy(acquisition))
         source = text(file.attrs.get("source"), anatomy)
-        snr = np.ravel(file["snr"][()] if "snr" in file else file.attrs.get("snr", np.nan)).astype(float)
+        snr = np.ravel(file["snr"][()] if "snr" in file else file.attrs.get("snr", np.nan))
     item = f"{path}, slice {number}"
     kspace = check(kspace, item)
     if mask is None and reference is None:
@@ -233,7 +236,9 @@ def _read(volume: Volume, number: int, boxes: tuple[Box, ...]) -> Slice:
         target = center_crop(target, volume.shape).contiguous()
     else:
         target = center_crop(rss(ifft2c(kspace)), volume.shape).contiguous() if mask is None else None
-    known = float(snr[min(number, snr.size - 1)]) if snr.size else np.nan
+    if snr.dtype.kind not in "fiu" or snr.size not in (1, volume.count):
+        raise BadInput(f"{path}: 'snr' is {snr.dtype} {snr.shape}; it must hold one number for each slice")
+    known = float(snr[number if snr.size > 1 else 0])
     return Slice(
         kspace=kspace,
         target=target,
