@@ -1,0 +1,94 @@
+"""The methods by name. A method is a function `reconstruct(kspace, mask) -> image`, and nothing more.
+
+kspace  (..., coil, ky, kx) complex, zeros where nothing was measured
+mask    (kx,) or (ky, kx) bool
+image   (..., y, x) real magnitude on the full grid, in the units of kspace
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from inspect import signature
+from pathlib import Path
+
+from torch import Tensor
+
+from helpers.errors import BadInput
+
+Method = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a method is found, the family it is counted to, and under which name its lambda is tuned, if it has one."""
+
+    module: str
+    function: str
+    family: str
+    weight: str | None = None
+
+
+REGISTRY = {
+    "zero-filled": Entry("zero_filled", "reconstruct", "linear"),
+    "sense": Entry("sense", "reconstruct", "linear"),
+    "wavelet": Entry("wavelet", "reconstruct", "sparsity", weight="wavelet"),
+    "tv": Entry("tv", "reconstruct", "sparsity", weight="tv"),
+    "sigpy-sense": Entry("sigpy_reference", "sense", "linear"),
+    "sigpy-wavelet": Entry("sigpy_reference", "wavelet", "sparsity", weight="wavelet"),
+    "sigpy-tv": Entry("sigpy_reference", "tv", "sparsity", weight="tv"),
+}
+
+
+def names() -> list[str]:
+    """Every method that `load` knows."""
+    return list(REGISTRY)
+
+
+def family(name: str) -> str:
+    """The family that a method is counted to, such as "linear" or "sparsity"; "own" for a reader's method."""
+    return REGISTRY[name].family if name in REGISTRY else "own"
+
+
+def load(name: str, source: str = "brain", **options) -> Method:
+    """The method of that name, ready to be called as `reconstruct(kspace, mask)`.
+
+    source: whose data it is, "knee", "brain" or "stanford"; methods with a tuned weight take it from there unless
+    `lam` is given. options: further arguments of the method's own function. BadInput names the choices.
+    """
+    entry = _entry(name)
+    function = getattr(import_module(f"helpers.methods.{entry.module}"), entry.function)
+    known = list(signature(function).parameters)[2:]
+    if strange := sorted(set(options) - set(known)):
+        raise BadInput(f"{name} has no option {strange[0]!r}; its options: {', '.join(known) or 'none'}")
+    if entry.weight and "lam" not in options:
+        options["lam"] = tuned(name, source)["lam"]
+    return partial(function, **options)
+
+
+def tuned(name: str, source: str) -> dict:
+    """What tuning found for a method on a source's training slices: `lam` and where it comes from.
+
+    The values lie in tuned.json beside this file, written by `python -m helpers tune`. BadInput where the method
+    has nothing to tune or the source is unknown.
+    """
+    entry = _entry(name)
+    if entry.weight is None:
+        raise BadInput(
+            f"{name} has no weight to tune; these have: {', '.join(n for n in REGISTRY if REGISTRY[n].weight)}"
+        )
+    values = _tuned()[entry.weight]
+    if source not in values:
+        raise BadInput(f"{name} was not tuned for the source {source!r}; choose one of {', '.join(values)}")
+    return values[source]
+
+
+def _entry(name: str) -> Entry:
+    if name not in REGISTRY:
+        raise BadInput(f"there is no method {name!r}; choose one of {', '.join(REGISTRY)}")
+    return REGISTRY[name]
+
+
+def _tuned() -> dict:
+    return json.loads(Path(__file__).with_name("tuned.json").read_text("utf8"))

@@ -1,0 +1,53 @@
+"""The same problems solved by sigpy: references to check and time the project's own solvers against.
+
+sigpy solves one slice at a time on the CPU with numpy, so these give no gradients.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from sigpy.mri import app
+from torch import Tensor
+
+from helpers.coils import espirit
+from helpers.physics import scale
+
+
+def sense(kspace: Tensor, mask: Tensor, mu: float = 0.01, iterations: int = 100) -> Tensor:
+    """`methods.sense` by sigpy.mri.app.SenseRecon: conjugate gradients; arguments and image as there."""
+    return _each(app.SenseRecon, kspace, mask, lamda=mu, max_iter=iterations)
+
+
+def wavelet(kspace: Tensor, mask: Tensor, lam: float, iterations: int = 100) -> Tensor:
+    """min_x 1/2 ||M F S x - y||^2 + lam ||W x||_1 by sigpy.mri.app.L1WaveletRecon: FISTA with its zero-padded db4.
+
+    Arguments and image as in `methods.wavelet`. The padded W is no unitary transform, so that sigpy's proximal step
+    is only nearly that of the problem.
+    """
+    # ||A|| <= 1 for maps of unit norm, so that a step of 1 is safe; left alone, sigpy estimates it from random numbers
+    return _each(app.L1WaveletRecon, kspace, mask, lamda=lam, max_iter=iterations, alpha=1)
+
+
+def tv(kspace: Tensor, mask: Tensor, lam: float, iterations: int = 100) -> Tensor:
+    """min_x 1/2 ||M F S x - y||^2 + lam ||G x||_1 by sigpy.mri.app.TotalVariationRecon: primal-dual hybrid gradient.
+
+    G: periodic forward differences along both axes. Arguments and image as in `methods.tv`.
+    """
+    # ||A||^2 + ||G||^2 <= 1 + 8
+    return _each(app.TotalVariationRecon, kspace, mask, lamda=lam, max_iter=iterations, sigma=1, tau=1 / 9)
+
+
+def _each(solver: Callable, kspace: Tensor, mask: Tensor, **options) -> Tensor:
+    """|x| of one of sigpy's solvers for every slice of a batch, in the units of kspace."""
+    unit = scale(kspace)
+    slices = (-1, *kspace.shape[-3:])
+    maps = espirit(kspace, mask).reshape(slices).cpu().numpy()
+    measured = (kspace / unit[..., None]).reshape(slices).detach().cpu().numpy()
+    weights = mask.expand(kspace.shape[-2:]).cpu().numpy().astype(measured.real.dtype)
+    images = [
+        np.abs(solver(y, s, weights=weights, show_pbar=False, **options).run())
+        for y, s in zip(measured, maps, strict=True)
+    ]
+    images = torch.from_numpy(np.stack(images)).to(kspace.device)
+    return images.reshape(*kspace.shape[:-3], *kspace.shape[-2:]) * unit
