@@ -13,6 +13,7 @@ executed.injected  the copy was run with other parameters than the page shows (u
 import json
 from pathlib import Path
 
+from docutils import nodes
 from sphinx.util import logging
 
 log = logging.getLogger(__name__)
@@ -78,9 +79,16 @@ def without_thebe(app, pagename, templatename, context, doctree):
     ]
 
 
+def describe_figures(app, doctree):
+    """A screen reader would read out the file name of a figure that its cell does not describe (mystnb: image: alt)."""
+    for image in doctree.findall(nodes.image):
+        image.setdefault("alt", "Figure drawn by the cell above")
+
+
 def setup(app):
     app.add_config_value("executed_dir", "", "env")
     app.add_config_value("executed_parameters", False, "env")
     app.connect("source-read", swap)
+    app.connect("doctree-read", describe_figures)
     app.connect("html-page-context", without_thebe, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -73,8 +73,8 @@ def chapter_digest(notebook: Path, parameters: dict) -> str:
     return digest.hexdigest()
 
 
-def papermill_run(notebook: Path, output: Path, parameters: dict) -> None:
-    """Execute one notebook in the folder of the chapters, from a kernel that shares nothing with its neighbors."""
+def papermill_run(notebook: Path, output: Path, log: Path, parameters: dict) -> None:
+    """Execute one notebook in the folder of the chapters, in a kernel that shares nothing with its neighbors."""
     import papermill  # imported here: a book with nothing to run need not wait for it
     from jupyter_client import AsyncKernelManager
 
@@ -86,12 +86,17 @@ def papermill_run(notebook: Path, output: Path, parameters: dict) -> None:
                 options |= {"transport": "ipc", "ip": f"{tempfile.gettempdir()}/book-{uuid.uuid4().hex[:12]}"}
             super().__init__(**options)
 
+        async def start_kernel(self, **options):
+            with log.open("w") as file:  # what a kernel says about itself, the reason of a crash for one
+                await super().start_kernel(stderr=file, **options)
+
     papermill.execute_notebook(
         str(notebook),
         str(output),
         parameters=parameters or None,  # an empty dictionary would leave an empty cell on the page
         cwd=str(ROOT / "book"),
         kernel_name="python3",
+        language="python",
         progress_bar=False,
         start_timeout=180,
         kernel_manager_class=KernelManager,
@@ -108,9 +113,9 @@ def run(chapter: str, folder: Path, parameters: dict) -> Run:
         return Run(chapter, "fresh")
     output.parent.mkdir(parents=True, exist_ok=True)
     stamp.unlink(missing_ok=True)
-    part, start = output.with_suffix(".part.ipynb"), time.monotonic()
+    part, log, start = output.with_suffix(".part.ipynb"), output.with_suffix(".log"), time.monotonic()
     try:
-        papermill_run(notebook, part, parameters)
+        papermill_run(notebook, part, log, parameters)
     except Exception as error:  # whatever it was, the other chapters go on, and the traceback stays in the notebook
         failed = folder / "failed" / f"{chapter}.ipynb"
         failed.parent.mkdir(parents=True, exist_ok=True)
