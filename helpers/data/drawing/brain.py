@@ -25,7 +25,7 @@ class Head:
         self.x, self.y = canvas.x, canvas.y
         self.grain, self.speckle = canvas.texture("grain", 1.25), canvas.texture("speckle", 1.25)
         self.atrophy = chance.uniform("atrophy", 0, 1) ** 2
-        self.opening = chance.uniform("opening", 0.15, 0.5) + 1.1 * self.atrophy
+        self.opening = chance.uniform("opening", 0.1, 0.35) + 0.9 * self.atrophy
         self._outline()
 
     def _outline(self) -> None:
@@ -125,7 +125,7 @@ def cerebrum_shape(head: Head) -> np.ndarray:
     hull = rim - head.inside
     if head.z > -8:
         return hull
-    floor = -16 + 7 / (1 + np.exp((head.y + 42) / 8)) + 4 / (1 + np.exp((20 - head.y) / 8))
+    floor = -17 - 2 / (1 + np.exp((head.y + 42) / 8)) - 7 / (1 + np.exp((30 - head.y) / 8))
     above = smooth_max(hull, np.float32(2) * (floor.astype(np.float32) - head.z), 6)
     temporal = np.minimum(*(head.ball(side, (42, -10, -20), (26, 36, 26)) for side in (-1, 1)))
     return smooth_min(above, smooth_max(temporal, hull, 4), 3)
@@ -137,14 +137,14 @@ def paint_cerebrum(head: Head) -> np.ndarray:
     outside, sulci = cerebrum_shape(head), sulcus_distance(head)
     if head.z < -8:
         skull_base.paint_floor(head, outside)
-    thick = chance.uniform("cortex", 2.4, 3.2) * (1 + np.float32(0.14) * canvas.field("cortex", 14))
+    thick = chance.uniform("cortex", 3.0, 4.1) * (1 + np.float32(0.14) * canvas.field("cortex", 14))
     canvas.paint(outside, head.brightness("gray matter", 0.06, 0.03))
     patches = np.float32(0.025) * canvas.field("white matter", 9) + np.float32(0.02) * canvas.field("tracts", 18)
     white = head.brightness("white matter", 0.06, 0.03) * (1 + patches)
     core = np.maximum(outside + thick, thick - sulci)
     coverage = canvas.paint(core, white, soft=canvas.soft + np.float32(0.6))
     fluid = np.maximum(sulci, outside - np.float32(1.0))
-    canvas.paint(fluid, head.brightness("cerebrospinal fluid", 0.03), soft=canvas.soft + np.float32(0.2), alpha=0.9)
+    canvas.paint(fluid, head.brightness("cerebrospinal fluid", 0.03), soft=canvas.soft + np.float32(0.2), alpha=0.8)
     return coverage
 
 
@@ -180,6 +180,11 @@ def paint_ventricles(head: Head) -> None:
         horn, along = tube((side * head.x, head.y, z), (24, 24, -2), (31, -2, -20))
         pieces.append(horn - size * (2.6 - 1.2 * along))
         canvas.paint(np.minimum.reduce(pieces), fluid)
+        horns = np.minimum(
+            head.ball(side, (8.5, -25, 9), (size * 3.4, 9.5, 9), -0.3),
+            head.ball(side, (23, 33, 9), (size * 4, 11, 8), -0.45),
+        )
+        canvas.paint(horns, fluid)
         plexus = head.ball(side, (19.5, 28, 10), (1.7, 3.5, 5))
         canvas.paint(plexus, head.brightness("gray matter"), alpha=0.6)
     canvas.paint(ellipsoid((head.x, head.y, z), (0, 6, -1), (1.3 * size, 10, 12)), fluid)

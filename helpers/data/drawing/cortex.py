@@ -18,7 +18,7 @@ def sulcus_distance(head: Head) -> np.ndarray:
     """Distance in mm to the fluid of the nearest sulcus, negative inside it, at most FAR."""
     canvas = head.canvas
     wiggle = [
-        np.float32(0.9) * canvas.field(f"wiggle {axis}", 26) + np.float32(1.6) * canvas.field(f"sway {axis}", 14)
+        np.float32(0.7) * canvas.field(f"wiggle {axis}", 26) + np.float32(2.0) * canvas.field(f"sway {axis}", 15)
         for axis in "xy"
     ]
     x, y = head.x + wiggle[0], head.y + wiggle[1]
@@ -44,14 +44,14 @@ def branching(
     chance, drift = head.chance, head.z / 40
     point, width, lines = start, open_, []
     for piece in range(3):
-        direction += 0.32 * chance.normal(f"{name} bend {piece}") + 0.15 * drift * chance.normal(
+        direction += 0.26 * chance.normal(f"{name} bend {piece}") + 0.15 * drift * chance.normal(
             f"{name} drift {piece}"
         )
         step = length / 3
         end = (point[0] + step * np.cos(direction), point[1] + step * np.sin(direction))
         narrow = width * 0.75
         lines.append((point, end, width, narrow))
-        if piece and chance.happens(f"{name} branch {piece}", 0.55 if piece == 2 else 0.35):
+        if piece and chance.happens(f"{name} branch {piece}", 0.45 if piece == 2 else 0.22):
             side = 1 if chance.happens(f"{name} side {piece}", 0.5) else -1
             turn = direction + side * chance.uniform(f"{name} fork {piece}", 0.7, 1.4)
             reach = length * chance.uniform(f"{name} reach {piece}", 0.25, 0.45)
@@ -69,12 +69,12 @@ def outer_sulci(head: Head) -> list[Line]:
         angle = (
             2
             * np.pi
-            * (number + 0.24 * chance.normal(name) + 0.3 * head.z / 40 * chance.normal(name + " slope"))
+            * (number + 0.18 * chance.normal(name) + 0.3 * head.z / 40 * chance.normal(name + " slope"))
             / count
         )
         start = head.surface(angle)
         kind = chance.uniform(name + " kind", 0, 1)
-        length = chance.uniform(name + " length", *((9, 15) if kind < 0.45 else (15, 23) if kind < 0.85 else (22, 32)))
+        length = chance.uniform(name + " length", *((11, 16) if kind < 0.4 else (16, 23) if kind < 0.82 else (22, 32)))
         length *= 0.85 + 0.3 * np.cos(head.z / 16 + chance.uniform(name + " phase", 0, 2 * np.pi))
         inwards = np.arctan2(-start[1] * 0.8, -start[0]) + 0.3 * chance.normal(name + " lean")
         lines += branching(head, name, start, inwards, length, head.opening * chance.uniform(name + " open", 0.5, 1.5))
@@ -107,18 +107,23 @@ def lateral_fissures(head: Head) -> list[Line]:
     """The Sylvian fissures and the insula behind them, at the levels where they are."""
     if not -20 < head.z < 24:
         return []
-    lines = []
+    chance, lines = head.chance, []
     for side in (-1, 1):
-        name, fade = f"insula {side} ", 1 - abs(head.z - 2) / 26
-        mouth = head.surface(-0.12 + head.chance.normal(name, 0.06))
-        deep = 38 + head.chance.uniform(name + "depth", 0, 4) + 6 * (1 - fade)
-        turn = (side * deep, -2 + head.chance.normal(name + "turn", 3))
-        half = 4 + 11 * fade
-        wide = head.opening * 1.1 + 0.3
-        lines.append(((side * mouth[0], mouth[1]), (side * (deep + 10), turn[1] + 3), wide * 1.6, wide))
-        lines.append(((side * (deep + 10), turn[1] + 3), turn, wide, wide))
-        lines.append((turn, (turn[0] + side * 1, turn[1] - half), wide, wide * 0.8))
-        lines.append((turn, (turn[0] - side * 2, turn[1] + half), wide, wide * 0.8))
-        lines.append(((side * (deep + 10), turn[1] + 3), (side * (deep + 13), turn[1] - 12), wide, wide * 0.5))
-        lines.append(((side * (deep + 10), turn[1] + 3), (side * (deep + 12), turn[1] + 15), wide, wide * 0.5))
+        name, fade = f"insula {side} ", 1 - abs(float(head.z) - 2) / 26
+        mouth = head.surface(-0.1 + chance.normal(name, 0.08))
+        deep = 39 + chance.uniform(name + "depth", 0, 4) + 8 * (1 - fade)
+        turn = (side * deep, -1 + chance.normal(name + "turn", 3))
+        half = 5 + 11 * fade
+        wide = 0.7 * head.opening + 0.25
+        middle = (side * (deep + 11), mouth[1] + chance.normal(name + "middle", 3))
+        front = (turn[0] + side * chance.uniform(name + "front", 0, 4), turn[1] - half)
+        back = (
+            turn[0] - side * chance.uniform(name + "back", -1, 3),
+            turn[1] + half * chance.uniform(name + "tail", 0.8, 1.3),
+        )
+        lines.append(((side * mouth[0], mouth[1]), middle, wide * 1.4, wide))
+        lines.append((middle, turn, wide, wide))
+        lines += [(turn, front, wide, wide * 0.6), (turn, back, wide, wide * 0.6)]
+        tip = (front[0] + side * 9, front[1] - 3 + chance.normal(name + "tip", 2))
+        lines.append((front, tip, wide * 0.6, wide * 0.4))
     return lines

@@ -68,7 +68,7 @@ def defects(knee: Knee, cartilage: np.ndarray) -> list[Site]:
         center = (side * chance.uniform("defect X", 5, 14), -28, knee.canvas.chance.kept[("middle",)])
     width = chance.uniform("defect width", 3, 6)
     coverage = canvas.coverage(ellipsoid(knee.point, center, (width, 7, 4 if knee.plane != "axial" else 8))) * cartilage
-    return [Site("Cartilage Defect", coverage, knee.signal["fluid"])]
+    return [Site("Cartilage - Full Thickness loss/defect", coverage, knee.signal["fluid"])]
 
 
 def edema(knee: Knee, marrow: np.ndarray) -> list[Site]:
@@ -87,4 +87,4 @@ def edema(knee: Knee, marrow: np.ndarray) -> list[Site]:
     ragged = np.float32(1.5) * canvas.field("edema edge", 14)
     coverage = canvas.coverage(ellipsoid(knee.point, center, radii) + ragged, np.float32(6)) * marrow
     signal = np.float32(0.75 * knee.signal["edema"] + 0.25 * knee.signal["marrow"])
-    return [Site("Bone Marrow Edema", np.float32(0.85) * coverage, signal)]
+    return [Site("Bone- Subchondral edema", np.float32(0.85) * coverage, signal)]
