@@ -66,7 +66,7 @@ def _kernels(center: Tensor, sizes: tuple[int, int], threshold: float) -> Tensor
 
 
 def _field(kernels: Tensor) -> Tensor:
-    """The matrices of the eigenproblem at the (2 k - 1) x (2 k - 1) positions that determine them: (y, x, coil, coil)."""
+    """The eigenproblem's matrices at the (2 k - 1) x (2 k - 1) positions that determine them: (y, x, coil, coil)."""
     size = [2 * k - 1 for k in kernels.shape[-2:]]
     images = torch.fft.ifft2(kernels, s=size, norm="forward")
     f = images.permute(2, 3, 1, 0)

@@ -101,7 +101,7 @@ def center_block(mask: Tensor) -> tuple[int, int]:
     Of all blocks that lie around the zero frequency and are measured throughout: the one with the longest shorter
     side, then the largest area. mask: (ky, kx) bool; a column mask has to be expanded first.
     """
-    best, everywhere = (0, 0), None
+    best = (0, 0)
     for height in range(1, mask.shape[0] + 1):
         rows = mask[_slice(mask.shape[0], height)].all(0)
         width = center_lines(rows)
