@@ -5,7 +5,10 @@
 # make lock                 newest versions that pyproject.toml admits -> requirements.lock, environment.yml
 # make clean                forget executed chapters and pages
 
-PYTHON ?= python3
+# the first of these that is new enough; make PYTHON=/path/to/python chooses another
+SUITS = $(1) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(1)
+NAMES := python3 python python3.14 python3.13 python3.12 python3.11
+PYTHON ?= $(firstword $(foreach name,$(NAMES),$(shell $(call SUITS,$(name)))))
 BIN := .venv/bin
 STAMP := .venv/installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
@@ -31,8 +34,8 @@ environment: $(STAMP)
 
 # torch first and alone, fastmri last and without torchvision: pyproject.toml says why.
 $(STAMP): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=/path/to/python3.12")'
-	@test -x $(BIN)/python || { echo "environment: creating .venv"; $(PYTHON) -m venv .venv; }
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python" >&2; exit 1; }
+	@test -x $(BIN)/pip || { echo "environment: creating .venv"; $(PYTHON) -m venv .venv; }
 	@echo "environment: torch"
 	@$(PIP) install -c requirements.lock torch setuptools
 	@echo "environment: the other packages, as requirements.lock pins them"
