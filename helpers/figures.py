@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 import torch
-from IPython.display import Markdown
+from IPython.display import Markdown, display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -207,8 +207,13 @@ def _counts(found: pd.DataFrame) -> str:
     return f"{slices} slices of {found['volumes'].max()} volumes each"
 
 
-def listing(*functions: Callable) -> Markdown:
-    """The lines of `helpers` that carry an equation out, without their docstrings: what runs is what is shown."""
+def say(sentence: str) -> None:
+    """Show a sentence with computed numbers in it; the sentence is Markdown."""
+    display(Markdown(sentence))
+
+
+def listing(*functions: Callable) -> None:
+    """Show the lines of `helpers` that carry an equation out, without docstrings: what runs is what is shown."""
     blocks = []
     for function in functions:
         lines = textwrap.dedent(inspect.getsource(function))
@@ -217,4 +222,4 @@ def listing(*functions: Callable) -> Markdown:
             end = lines.index('"""', start + 3) + 3
             lines = lines[:start].rstrip() + lines[end:]
         blocks.append(f"`{function.__module__}`\n\n```python\n{lines.strip()}\n```")
-    return Markdown("\n\n".join(blocks))
+    say("\n\n".join(blocks))

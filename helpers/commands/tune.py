@@ -14,6 +14,7 @@ import pandas as pd
 
 from helpers import methods, study, tuning
 from helpers.data import open_data
+from helpers.errors import BadInput
 from helpers.files import written_aside
 from helpers.profiles import PROFILES, profile
 
@@ -30,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     if args.volumes < 1:
-        raise methods.BadInput(f"--volumes must be at least 1, not {args.volumes}")
-    methods.tuned(args.method, args.source)
+        raise BadInput(f"--volumes must be at least 1, not {args.volumes}")
+    methods.load(args.method, lam=1.0)  # a sentence at once where there is nothing to tune
     slices = open_data(args.source, profile=profile(args.profile), split="train", volumes=args.volumes, slices=1)
     rows = study.table(tuning.sweep(args.method, slices, seed=args.seed))
     found = tuning.best(rows)
