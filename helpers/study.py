@@ -1,8 +1,10 @@
 """Measuring: methods on slices under masks, one tidy row for each."""
 
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import version
+from pathlib import Path
 
 import pandas as pd
 import torch
@@ -13,6 +15,7 @@ from helpers import masks, methods, metrics
 from helpers.data import open_data
 from helpers.data.slice import Slice
 from helpers.errors import BadInput
+from helpers.files import written_aside
 from helpers.fourier import center_crop
 from helpers.profiles import Profile
 
@@ -107,6 +110,14 @@ def evaluate(
 def table(rows: Iterable[dict]) -> pd.DataFrame:
     """The rows as one tidy table, methods in the order in which they came."""
     return pd.DataFrame(list(rows))
+
+
+def keep(rows: pd.DataFrame, path: Path, made: dict) -> None:
+    """Write a table as CSV and, beside it as .json, where it comes from (see `provenance`); never half of it."""
+    with written_aside(path) as part:
+        rows.to_csv(part, index=False, float_format="%.6g")
+    with written_aside(path.with_suffix(".json")) as part:
+        part.write_text(json.dumps(made, indent=2) + "\n", "utf8")
 
 
 def provenance(command: str, seed: int, n: int, device: str = "cpu") -> dict:

@@ -7,7 +7,6 @@ Example: python -m helpers evaluate wavelet tv my_package.my_module:reconstruct 
 
 import argparse
 import importlib
-import json
 import shlex
 import sys
 from pathlib import Path
@@ -17,7 +16,6 @@ import pandas as pd
 from helpers import methods, stats, study
 from helpers.data import open_data
 from helpers.errors import BadInput
-from helpers.files import written_aside
 from helpers.profiles import PROFILES, profile
 
 
@@ -58,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
     chosen = [(name, own(name) if ":" in name else methods.load(name)) for name in args.methods]
     rows = known(args.table)
     have = set(zip(rows["method"], rows["volume"], rows["slice"], strict=True))
+    command = f"python -m helpers evaluate {shlex.join(args.methods)} --data {shlex.join(args.data)}"
+    command += f" --volumes {args.volumes} --slices {args.slices} --profile {args.profile} --table {args.table}"
     size = profile(args.profile)
     for data in args.data:
         slices = open_data(data, profile=size, split="test", volumes=args.volumes, slices=args.slices)
@@ -67,13 +67,7 @@ def run(args: argparse.Namespace) -> int:
             for row in study.evaluate(group, slices, skip=skip, progress=True, seed=args.seed):
                 rows = pd.concat([rows, pd.DataFrame([row])]) if len(rows) else pd.DataFrame([row])
                 if args.table:
-                    with written_aside(args.table) as part:
-                        rows.to_csv(part, index=False, float_format="%.6g")
-    if args.table:
-        command = f"python -m helpers evaluate {shlex.join(args.methods)} --data {shlex.join(args.data)}"
-        command += f" --volumes {args.volumes} --slices {args.slices} --profile {args.profile} --table {args.table}"
-        with written_aside(args.table.with_suffix(".json")) as part:
-            part.write_text(json.dumps(study.provenance(command, args.seed, len(rows)), indent=2) + "\n", "utf8")
+                    study.keep(rows, args.table, study.provenance(command, args.seed, len(rows)))
     if rows.empty:
         raise BadInput(f"nothing to score: no slice of {', '.join(args.data)} has a target")
     found = stats.summary(rows, ["source", "method"])

@@ -1,0 +1,125 @@
+"""Measuring: what a method is shown, what is scored, and what is written down."""
+
+import json
+
+import pandas as pd
+import pytest
+import torch
+
+from helpers import results, stats, study, tuning
+from helpers.data.scanner import Synthetic
+from helpers.errors import BadInput
+from helpers.physics import rss
+from helpers.profiles import profile
+
+
+@pytest.fixture(scope="module")
+def slices():
+    return list(Synthetic("knee", "test", 2, 2, profile("smoke")))
+
+
+def test_a_method_sees_the_measured_entries_alone(slices):
+    seen = {}
+
+    def method(kspace, mask):
+        seen["kspace"], seen["mask"] = kspace, mask
+        return rss(kspace)
+
+    mask = study.mask_of(slices[0])
+    study.reconstruct(method, slices[0], mask)
+    assert torch.equal(seen["mask"], mask)
+    assert not seen["kspace"][..., ~mask].any()
+    assert torch.equal(seen["kspace"][..., mask], slices[0].kspace[..., mask])
+
+
+def test_slices_of_a_volume_share_their_mask_and_volumes_do_not(slices):
+    masks = [study.mask_of(item) for item in slices]
+    assert torch.equal(masks[0], masks[1]) and torch.equal(masks[2], masks[3])
+    assert not torch.equal(masks[0], masks[2])
+    assert not torch.equal(masks[0], study.mask_of(slices[0], seed=1))
+
+
+def test_a_perfect_method_scores_one(slices):
+    """Every line measured: the zero-filled image is the target itself."""
+    (row, *_) = study.evaluate(["zero-filled"], slices[:1], acceleration=1)
+    assert row["ssim"] == pytest.approx(1, abs=1e-5)  # float32 against float32, transformed there and back
+    assert row["acceleration"] == 1
+
+
+@pytest.mark.parametrize(
+    "method, sentence",
+    [
+        (lambda kspace, mask: rss(kspace)[:-1], "must return an image of"),
+        (lambda kspace, mask: kspace[0], "real, finite"),
+        (lambda kspace, mask: rss(kspace) * torch.nan, "real, finite"),
+    ],
+)
+def test_an_image_that_cannot_be_scored(slices, method, sentence):
+    with pytest.raises(BadInput, match=sentence):
+        study.reconstruct(method, slices[0], study.mask_of(slices[0]))
+
+
+def test_rows_are_tidy_and_known_rows_are_skipped(slices):
+    own = {"mine": lambda kspace, mask: rss(kspace)}
+    rows = study.table(study.evaluate(own, slices, skip=lambda name, item: item.number == slices[0].number))
+    assert len(rows) == 2 and set(rows["method"]) == {"mine"} and set(rows["family"]) == {"own"}
+    wanted = "method family anatomy volume slice snr ssim psnr nmse ssim_object nmse_object seconds"
+    assert set(wanted.split()) <= set(rows.columns)
+
+
+def test_a_slice_without_a_target_is_not_scored(slices):
+    from dataclasses import replace
+
+    assert list(study.evaluate(["zero-filled"], [replace(slices[0], target=None)])) == []
+
+
+def test_tuning_finds_a_planted_optimum():
+    rows = [
+        {"lam": lam, "volume": v, "slice": 0, "ssim": 0.8 - (lam - best) ** 2}
+        for v, best in enumerate([0.2, 0.3, 0.4])
+        for lam in (0.1, 0.2, 0.3, 0.4, 0.5)
+    ]
+    found = tuning.best(pd.DataFrame(rows))
+    assert found["lam"] == 0.3 and found["n"] == 3
+
+
+def test_tuning_remembers_and_forgets_nothing_else(tmp_path):
+    path = tmp_path / "tuned.json"
+    tuning.remember("tv", "knee", {"lam": 1}, path)
+    tuning.remember("tv", "brain", {"lam": 2}, path)
+    tuning.remember("tv", "knee", {"lam": 3}, path)
+    assert json.loads(path.read_text()) == {"tv": {"brain": {"lam": 2}, "knee": {"lam": 3}}}
+    assert [p.name for p in tmp_path.iterdir()] == ["tuned.json"]
+
+
+def test_provenance_says_where_a_result_comes_from():
+    made = study.provenance("python -m helpers evaluate tv", seed=3, n=7)
+    assert made["command"].startswith("python") and (made["seed"], made["n"], made["device"]) == (3, 7, "cpu")
+    assert made["versions"]["torch"] == torch.__version__
+
+
+def test_findings_say_what_the_table_says():
+    gains = {"zero-filled": 0.0, "sense": 0.05, "wavelet": 0.15, "tv": 0.15}
+    rows = [
+        {"method": m, "source": "knee", "volume": v, "slice": 0, "ssim": 0.5 + 0.01 * v + gain}
+        for m, gain in gains.items()
+        for v in range(4)
+    ]
+    said = results.findings(pd.DataFrame(rows))
+    assert "0.150 [0.150, 0.150] on knee (supported)" in said[0]
+    assert "(undecided)" in said[-1]  # tv is no better than wavelet in this table
+
+
+def test_a_missing_table_is_a_sentence():
+    with pytest.raises(BadInput, match="python -m helpers evaluate"):
+        results.table("nothing-of-that-name")
+
+
+def test_shipped_results_are_complete():
+    """Every table in results/ says where it comes from, and the quality table holds paired rows."""
+    for path in results.FOLDER.glob("*.csv"):
+        made = json.loads(path.with_suffix(".json").read_text())
+        assert made["n"] == len(pd.read_csv(path)) and made["command"].startswith("python -m helpers")
+    quality = results.table("quality")
+    assert not quality.duplicated(["source", "method", "volume", "slice"]).any()
+    assert stats.difference(quality[quality["source"] == "knee"], "wavelet", "zero-filled").n == 40
