@@ -57,6 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         return 130
+    except SystemExit as stop:  # help, or the signal to terminate
+        return stop.code
     except MemoryError:
         sentence = "there is not enough memory for this; take smaller data, a smaller profile or one slice"
     except OSError as error:

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import torch
 from ismrmrd import constants
+from ismrmrd.hdf5 import acquisition_header_dtype
 from torch import Tensor
 
 from helpers.data.fastmri import SMALLEST, check, chosen, sampling
@@ -115,8 +116,8 @@ def _header(path: Path) -> Header:
         if not isinstance(group, h5py.Group) or not {"xml", "data"} <= set(group):
             raise BadInput(f"{path} has no dataset/xml and dataset/data; it must be an ISMRMRD file")
         text = group["xml"][0]
-        names = group["data"].dtype.names or ()
-    if not {"head", "data"} <= set(names):
+        readouts = group["data"].dtype
+    if not _is_readout(readouts):
         raise BadInput(f"{path}: dataset/data holds no readouts of the ISMRM raw data format; export the scan again")
     try:
         header = _parsed(etree.fromstring(text))
@@ -129,6 +130,15 @@ def _header(path: Path) -> Header:
     if any(recon > encoded for recon, encoded in zip(header.recon, header.encoded, strict=True)):
         raise BadInput(f"{path}: its header wants images larger than what was encoded; export the scan again")
     return header
+
+
+def _is_readout(found: np.dtype) -> bool:
+    """Whether a type is that of the format's readouts; libraries crash on what is almost that type."""
+    fields, expected = found.fields or {}, acquisition_header_dtype.fields
+    if not {"head", "data"} <= set(fields) or h5py.check_vlen_dtype(fields["data"][0]) != np.dtype("<f4"):
+        return False
+    head = fields["head"][0].fields or {}
+    return {name: kind for name, (kind, _) in head.items()} == {name: kind for name, (kind, _) in expected.items()}
 
 
 def _parsed(root: etree.Element) -> Header:
@@ -168,7 +178,8 @@ def _volume(path: Path, modified: int) -> tuple[Tensor, Tensor | None]:
     lines = np.zeros((ny, nz if header.volumetric else header.slices), bool)
     volume = np.zeros((rows, header.coils, *lines.shape), np.complex64)
     with opened(path) as file:
-        data = file["dataset/data"]
+        # only these fields: h5py then lays them out anew, so that no damaged layout is followed into memory
+        data = file["dataset/data"].fields(["head", "data"])
         for start in range(0, len(data), CHUNK):
             chunk = data[start : start + CHUNK]
             _place([acquisition for acquisition in chunk if _wanted(acquisition["head"])], header, volume, lines, path)
