@@ -134,8 +134,9 @@ def draw_volume(
 ) -> list[Slice]:
     """Neighboring slices of one synthetic subject, as the scanner would deliver them.
 
-    source     "knee" (coronal, sagittal, axial; PD and fat-suppressed PD), "brain" (axial T1, T2, FLAIR), or "stanford", a
-               second knee site: axial, fat-suppressed, lower SNR, blurred, k-space of the size of the image
+    source     "knee" (coronal, sagittal, axial; PD and fat-suppressed PD), "brain" (axial T1, T2, FLAIR), or
+               "stanford", a second knee site: mostly axial, fat-suppressed, lower SNR, blurred, k-space of the
+               size of the image
     seed       the subject; the same (source, split, seed, profile) gives the same bytes
     pathology  False leaves the findings out of the very same subject, noise and coils
     split      "train", "validation" or "test": no subject is in two of them
@@ -143,7 +144,7 @@ def draw_volume(
 
     Returns slices with kspace (coil, ky, kx) complex64, the readout first, and target (y, x) float32, the RSS of the
     noisy data, in units like fastMRI's (maxima about 1e-4 to 1e-3). snr is the 90th percentile of the noise-free target
-    over the noise's standard deviation (per real and imaginary part). Bad values raise BadInput.
+    over the standard deviation of the target's background. Bad values raise BadInput.
     """
     if not isinstance(slices, int) or slices < 1:
         raise BadInput(f"a volume has at least one slice, not {slices!r}")

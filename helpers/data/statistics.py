@@ -49,7 +49,7 @@ def image_statistics(image: Tensor, kspace: Tensor | None = None) -> dict[str, f
 
 
 def reduce(square: Tensor, size: int) -> Tensor:
-    """An image on a coarser grid: its lowest frequencies. square: (n, n) real; returns (size, size), same brightness."""
+    """The lowest frequencies of an image, on a coarser grid. square: (n, n) real; returns (size, size)."""
     spectrum = center_crop(fft2c(square.to(torch.complex128)), (size, size))
     return ifft2c(spectrum).real * (size / len(square))
 

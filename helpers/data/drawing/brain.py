@@ -21,7 +21,7 @@ class Head:
         chance = canvas.chance
         self.canvas, self.chance, self.signal, self.z = canvas, chance, signal, np.float32(canvas.position)
         canvas.turn(chance.normal("turn", 0.07), (chance.normal("shift x", 2), chance.normal("shift y", 3)))
-        canvas.bend("bend", 1.8, 0.4)
+        canvas.bend("bend", 1.4, 0.4)
         self.x, self.y = canvas.x, canvas.y
         self.grain, self.speckle = canvas.texture("grain", 1.25), canvas.texture("speckle", 1.25)
         self.atrophy = chance.uniform("atrophy", 0, 1) ** 2
@@ -66,7 +66,7 @@ class Head:
         """The point of the inner skull in this direction."""
         wrapped = (angle + np.pi) % (2 * np.pi) - np.pi
         radius = np.interp(wrapped, *self.table)
-        return radius * np.cos(angle), radius * np.sin(angle)
+        return float(radius * np.cos(angle)), float(radius * np.sin(angle))
 
     def brightness(self, tissue: str, grain: float = 0.0, speckle: float = 0.0):
         """Signal of a tissue, with a share of the two textures on it."""

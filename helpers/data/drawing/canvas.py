@@ -1,5 +1,7 @@
 """The paper that anatomy is drawn on: coordinates in mm, random fields, and painting with soft edges."""
 
+import copy
+
 import numpy as np
 from scipy import fft
 
@@ -25,6 +27,15 @@ def spline_matrix(samples: int, controls: int) -> np.ndarray:
             np.add.at(matrix, (np.arange(samples), np.clip(left - 1 + shift, 0, controls - 1)), weight)
         _MATRICES[samples, controls] = matrix
     return _MATRICES[samples, controls]
+
+
+def cut(whole, window: tuple[slice, slice], shape: tuple[int, int]):
+    """A copy of an object whose arrays of this shape are views of a window of its arrays."""
+    part = copy.copy(whole)
+    for name, value in vars(whole).items():
+        if isinstance(value, np.ndarray) and value.shape == shape:
+            setattr(part, name, value[window])
+    return part
 
 
 class Canvas:
@@ -95,6 +106,10 @@ class Canvas:
             high = int((max(values) + margin) / self.pixel) + size // 2
             edges.append(slice(min(max(low, 0), size), min(max(high, 0), size)))
         return tuple(edges)
+
+    def cut(self, window: tuple[slice, slice]) -> "Canvas":
+        """The part of the canvas inside a window: what is painted on it appears on the whole."""
+        return cut(self, window, self.image.shape)
 
     def coverage(self, distance, soft=None) -> np.ndarray:
         """Share of each pixel that lies inside a shape."""

@@ -1,4 +1,4 @@
-"""Receive coils: circular loops on a ring around the subject, by the law of Biot and Savart."""
+"""What the coils see: loops on a ring around the subject, by the law of Biot and Savart, and the subject's phase."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ AXES = {"axial": (0, 1, 2), "coronal": (0, 2, 1), "sagittal": (1, 2, 0)}  # colu
 def coil_maps(
     chance: Chance, count: int, shape: tuple[int, int], pixel: float, plane: str, position: float, radius: float
 ) -> np.ndarray:
-    """Sensitivities of `count` loops around the long axis of the body, in one slice.
+    """Sensitivities of `count` loops around the long axis of the body, in one slice, with the subject's own phase.
 
     shape: (rows, columns); pixel, position, radius: mm, `radius` that of the ring. Returns (coil, rows, columns)
     complex64 with a mean root sum of squares of 1. The field B_x - i B_y is computed on a coarse grid and interpolated.
@@ -44,6 +44,25 @@ def coil_maps(
         field_y = ((current[:, 2] * offset[:, 0] - current[:, 0] * offset[:, 2]) / cubed).sum(0)
         gain = np.exp(chance.normal(name + "gain", 0.12) + 1j * chance.uniform(name + "phase", 0, 2 * np.pi))
         coarse[coil] = (field_x - 1j * field_y) * gain
+    coarse /= np.sqrt((np.abs(coarse[:, 1:-1, 1:-1]) ** 2).sum(0)).mean()
+    coarse *= slow_factor(chance, position)
     up, across = (spline_matrix(n, CONTROLS) for n in shape)
-    coarse /= np.sqrt((np.abs(coarse[:, 1:-2, 1:-2]) ** 2).sum(0)).mean()
-    return (up @ coarse @ across.T).astype(np.complex64)
+    maps = np.empty((count, *shape), np.complex64)
+    maps.real, maps.imag = up @ coarse.real @ across.T, up @ coarse.imag @ across.T
+    return maps
+
+
+def slow_factor(chance: Chance, position: float) -> np.ndarray:
+    """Transmit field and phase on the coarse grid: polynomials across the picture, and a ripple of the phase."""
+    place = np.linspace(-1.04, 1.04, CONTROLS)
+    x, y = place[None], place[:, None]
+    terms = (x, y, x * y, x * x - 0.3, y * y - 0.3)
+    bias, phase = (
+        sum(chance.normal(f"{name} {k}", spread) * term for k, term in enumerate(terms))
+        for name, spread in (("bias", 0.1), ("phase", 0.7))
+    )
+    ripples = chance.array("phase ripple", (2, 10, 10))
+    ripple = np.cos(position / 25) * ripples[0] + np.sin(position / 25) * ripples[1]
+    smooth = spline_matrix(CONTROLS, 10)
+    phase = phase + 0.25 * smooth @ ripple @ smooth.T + chance.uniform("phase offset", 0, 2 * np.pi)
+    return np.exp(bias + 1j * phase)

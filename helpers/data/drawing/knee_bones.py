@@ -24,10 +24,10 @@ def femur(knee: Knee) -> np.ndarray:
     """A shaft that flares into two condyles, with the groove of the kneecap in front and the notch behind."""
     chance = knee.chance
     x, y, z = knee.point
-    flare = sigmoid((z + np.float32(chance.uniform("femur flare", 42, 50))) / np.float32(7))
+    flare = sigmoid((z + np.float32(chance.uniform("femur flare", 42, 50))) / np.float32(9))
     width = np.float32(chance.uniform("femur shaft", 12.5, 15.5)) + np.float32(21.5) * flare
     depth = np.float32(13.5) + np.float32(7) * flare
-    shaft = ellipsoid((x, y + 7 - 5 * flare), (0, 0), (width, depth))
+    shaft = ellipsoid((x, y + 4 - 2 * flare), (0, 0), (width, depth))
     shaft = smooth_max(shaft, z + 17, 8)
     result = shaft
     for side in (-1, 1):
@@ -51,7 +51,7 @@ def tibia(knee: Knee) -> np.ndarray:
     x, y, z = knee.point
     spines = chance.uniform("spines", 4, 6.5) * np.exp(-(((np.abs(x) - 3.8) / 3) ** 2) - ((y - 4) / 8) ** 2)
     top = knee.plateau - spines - np.float32(0.0035) * (np.abs(x) - 20) ** 2 + np.float32(0.07) * (y - 5)
-    flare = sigmoid((np.float32(chance.uniform("tibia flare", 22, 29)) - z) / 6)
+    flare = sigmoid((np.float32(chance.uniform("tibia flare", 24, 31)) - z) / 8)
     width = np.float32(chance.uniform("tibia shaft", 14, 17)) + np.float32(21) * flare
     depth = np.float32(15) + np.float32(10.5) * flare
     shaft = ellipsoid((x, y - 3 - 3 * flare), (0, 0), (width, depth))
@@ -101,7 +101,7 @@ def paint_cartilage(knee: Knee, shapes: dict[str, np.ndarray]) -> np.ndarray:
     return total
 
 
-def paint_bones(knee: Knee, shapes: dict[str, np.ndarray], body: np.ndarray) -> np.ndarray:
+def paint_bones(knee: Knee, shapes: dict[str, np.ndarray]) -> np.ndarray:
     """Cortical bone around marrow with its trabeculae; returns the coverage of the marrow near the joint."""
     canvas, chance = knee.canvas, knee.chance
     x, y, z = knee.point

@@ -85,6 +85,6 @@ def edema(knee: Knee, marrow: np.ndarray) -> list[Site]:
         center[axis] = chance.kept[("middle",)] + chance.normal("edema offset", 3)
     radii = [chance.uniform(f"edema radius {k}", 6, 11) for k in range(3)]
     ragged = np.float32(1.5) * canvas.field("edema edge", 14)
-    coverage = canvas.coverage(ellipsoid(knee.point, center, radii) + ragged, np.float32(6)) * marrow
+    coverage = canvas.coverage(ellipsoid(knee.point, center, radii) + ragged, np.float32(9)) * marrow
     signal = np.float32(0.75 * knee.signal["edema"] + 0.25 * knee.signal["marrow"])
-    return [Site("Bone- Subchondral edema", np.float32(0.85) * coverage, signal)]
+    return [Site("Bone- Subchondral edema", np.float32(0.7) * coverage, signal)]

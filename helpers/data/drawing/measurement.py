@@ -4,7 +4,6 @@ import numpy as np
 import torch
 from torch import Tensor, fft
 
-from helpers.data.drawing.canvas import spline_matrix
 from helpers.data.drawing.chance import Chance
 from helpers.data.drawing.coils import coil_maps
 from helpers.fourier import center_crop, ifft2c
@@ -64,54 +63,40 @@ class Scan:
         healthy, changed: canvases without and with findings (None: there are none). Noise and units follow from the
         healthy subject, so that findings change nothing else.
         """
-        maps, factor = self._maps(position), self._factor(position)
-        kspace = self._sample(healthy * factor, maps)
+        maps, decay = self._maps(position), self._decay()
+        kspace = self._sample(healthy, maps, decay)
         clean = center_crop(rss(ifft2c(kspace)), self.image_shape)
         deviation = float(torch.quantile(clean, 0.9)) / snr
         unit = self.chance.log_uniform("unit", 1e-4, 1e-3) / float(clean.max())
         if changed is not None:
-            kspace = kspace + self._sample((changed - healthy) * factor, maps)
-        noise = self._noise(number) * (kspace.abs().sum((0, 1)) > 0)
-        kspace = (kspace + deviation * noise) * unit
+            kspace = kspace + self._sample(changed - healthy, maps, decay)
+        noise = self._noise(number, decay.abs() > 0)
+        kspace = kspace.add_(noise, alpha=deviation).mul_(unit)
         return kspace, center_crop(rss(ifft2c(kspace)), self.image_shape).contiguous()
 
-    def _maps(self, position: float) -> np.ndarray:
+    def _maps(self, position: float) -> Tensor:
+        """Coil maps at this slice, with all that varies slowly: transmit field and phase of the subject."""
         radius = self.chance.uniform("ring", *COIL_RING[self.source])
         maps = coil_maps(self.chance, self.coils, self.canvas_shape, self.pixel, self.plane, position, radius)
-        return self.upright(maps)
+        return torch.from_numpy(np.ascontiguousarray(self.upright(maps)))
 
-    def _factor(self, position: float) -> np.ndarray:
-        """The complex factor on the tissue's signal: transmit field, phase, and the end of the receiver's range."""
-        chance, (rows, columns) = self.chance, self.shape
-        y = np.linspace(-1, 1, rows, dtype=np.float32)[:, None]
-        x = np.linspace(-1, 1, columns, dtype=np.float32)[None]
-        terms = (x, y, x * y, x * x - np.float32(0.3), y * y - np.float32(0.3))
-        bias, phase = (
-            sum(np.float32(chance.normal(f"{name} {k}", spread)) * term for k, term in enumerate(terms))
-            for name, spread in (("bias", 0.1), ("phase", 0.7))
-        )
-        ripple = chance.array("phase ripple", (2, 10, 10))
-        grid = np.cos(position / 25) * ripple[0] + np.sin(position / 25) * ripple[1]
-        ripple = spline_matrix(rows, 10) @ grid.astype(np.float32) @ spline_matrix(columns, 10).T
-        phase = phase + np.float32(0.25) * ripple + np.float32(chance.uniform("phase offset", 0, 2 * np.pi))
-        fade = np.clip((1 - np.abs(y)) / np.float32(0.14), 0, 1)
-        return np.exp(bias + 1j * phase) * (fade * fade * (3 - 2 * fade))
-
-    def _sample(self, drawing: np.ndarray, maps: np.ndarray) -> Tensor:
+    def _sample(self, drawing: np.ndarray, maps: Tensor, decay: Tensor) -> Tensor:
         """Noise-free k-space: F S x at the canvas' resolution, the center of it, and the decay along the lines."""
         rows, columns = self.kspace_shape
-        images = torch.from_numpy(drawing.astype(np.complex64)) * torch.from_numpy(np.ascontiguousarray(maps))
+        # the receiver's range ends before the canvas does
+        edge = np.clip(np.linspace(0, 2 / 0.14, self.shape[0], dtype=np.float32), 0, 1)[:, None]
+        fade = edge * edge[::-1]
+        images = torch.from_numpy(self.upright(drawing) * (fade * fade * (3 - 2 * fade))) * maps
         overhang = (images.shape[-1] - SUPERSAMPLING * columns) // 2
         if overhang:
             left, images, right = images.split([overhang, SUPERSAMPLING * columns, overhang], dim=-1)
             images = images.clone()
             images[..., -overhang:] += left
             images[..., :overhang] += right
-        lines = _transform(images, columns, images.shape[-1])
-        kspace = _transform(lines.transpose(-1, -2), rows, SUPERSAMPLING * rows).transpose(-1, -2)
-        return kspace * torch.from_numpy(self._decay()) / SUPERSAMPLING
+        lines = _transform(images, columns, SUPERSAMPLING * columns, dim=-1)
+        return _transform(lines, rows, SUPERSAMPLING * rows, dim=-2) * (decay / SUPERSAMPLING)
 
-    def _decay(self) -> np.ndarray:
+    def _decay(self) -> Tensor:
         """What happens between the lines of k-space: relaxation, lines never measured, motion."""
         chance, (rows, columns) = self.chance, self.kspace_shape
         kx = (np.arange(columns) - columns // 2) / (columns / 2)
@@ -123,30 +108,35 @@ class Scan:
         elif chance.happens("outer lines zero", 0.6):
             decay = decay * (np.abs(kx) <= chance.uniform("outermost line", 0.86, 1))
         if self.moved:
-            turn = np.sort([chance.uniform(f"motion {k}", -1, 1) for k in range(2)])
-            late = (kx > turn[0]) & (kx < turn[1])
+            start, end = sorted(chance.uniform(f"motion {k}", -1, 1) for k in range(2))
             shift = chance.normal("motion x", 1.5), chance.normal("motion y", 1.5)  # pixels of the image
-            decay = decay * np.exp(-1j * np.pi * (kx * shift[0] + ky * shift[1]) * late)
-        return decay.astype(np.complex64)
+            phase = np.pi * (kx * shift[0] + ky * shift[1]) * ((kx > start) & (kx < end))
+            decay = decay * np.exp(-1j * phase)
+        return torch.from_numpy(decay.astype(np.complex64))
 
-    def _noise(self, number: int) -> Tensor:
-        """Noise of unit deviation (per real and imaginary part), slightly correlated between the coils."""
+    def _noise(self, number: int, measured: Tensor) -> Tensor:
+        """Noise on the measured lines, slightly correlated between the coils, of unit deviation in the empty target.
+
+        In the background the RSS is the root of a sum of squares of Gaussians with covariance C: its deviation is
+        sqrt(tr C^2 / 2 tr C) to first order, times the root of the share of lines that were measured.
+        """
+        seed = int(self.chance.generator(f"noise {number}").integers(2**62))
         shape = (self.coils, *self.kspace_shape, 2)
-        noise = self.chance.generator(f"noise {number}").standard_normal(shape, dtype=np.float32)
-        mixing = np.eye(self.coils, dtype=np.float32) + 0.12 * self.chance.array(
-            "noise mixing", (self.coils, self.coils)
-        )
-        mixing /= np.sqrt((mixing**2).sum(1, keepdims=True))
-        mixed = (mixing @ noise.reshape(self.coils, -1)).reshape(shape)
-        return torch.view_as_complex(torch.from_numpy(mixed.astype(np.float32)))
+        noise = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+        spread = torch.from_numpy(self.chance.array("noise mixing", (self.coils, self.coils)))
+        mixing = torch.eye(self.coils) + 0.12 * spread
+        covariance = mixing @ mixing.T
+        share = measured.float().mean()
+        mixing /= (covariance.square().sum() / (2 * covariance.trace()) * share).sqrt()
+        return torch.view_as_complex((mixing @ noise.flatten(1)).reshape(shape)) * measured
 
 
-def _transform(images: Tensor, kept: int, length: int) -> Tensor:
-    """The centered transform of the last axis, padded with zeros to `length`, its `kept` lowest frequencies only."""
-    half, rest = images.shape[-1] // 2, images.shape[-1] - images.shape[-1] // 2
-    padded = images.new_zeros((*images.shape[:-1], length))
-    padded[..., :rest] = images[..., half:]
-    padded[..., length - half :] = images[..., :half]
-    spectrum = fft.fft(padded, norm="ortho")
+def _transform(images: Tensor, kept: int, length: int, dim: int) -> Tensor:
+    """The centered transform of one axis, padded with zeros to `length`: its `kept` lowest frequencies."""
+    center = images.shape[dim] // 2
+    spectrum = fft.fft(images, n=length, dim=dim, norm="ortho")
     low, high = kept // 2, kept - kept // 2
-    return torch.cat([spectrum[..., length - low :], spectrum[..., :high]], dim=-1)
+    spectrum = torch.cat([spectrum.narrow(dim, length - low, low), spectrum.narrow(dim, 0, high)], dim=dim)
+    # the origin is in the middle: a linear phase, cheaper than moving the image
+    phase = torch.exp(2j * torch.pi * center / length * torch.arange(-low, high)).to(spectrum.dtype)
+    return spectrum * (phase if dim == -1 else phase[:, None])

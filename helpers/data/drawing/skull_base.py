@@ -18,7 +18,9 @@ def paint_floor(head: Head, outside: np.ndarray) -> None:
     bare = canvas.coverage(-head.inside) * canvas.coverage(-outside)
     canvas.blend(bare, np.float32(0.25) * head.brightness("marrow", 0.05, 0.2) + np.float32(head.signal["bone"]))
     front = bare * canvas.coverage(head.y + 14 + np.float32(2) * canvas.field("floor", 10), 6)
-    canvas.blend(front, np.float32(0.4) * head.brightness("fat", 0.12) + np.float32(0.3) * head.brightness("muscle", 0, 0.2))
+    canvas.blend(
+        front, np.float32(0.4) * head.brightness("fat", 0.12) + np.float32(0.3) * head.brightness("muscle", 0, 0.2)
+    )
     film = np.maximum(np.minimum(outside - 2, ellipsoid((head.x, head.y), (0, 2), (15, 18))), -head.inside)
     canvas.paint(film, head.brightness("cerebrospinal fluid", 0.03), alpha=0.85)
 
@@ -30,7 +32,7 @@ def paint_posterior_fossa(head: Head) -> np.ndarray:
     bone = np.float32(0.2) * head.brightness("marrow", 0, 0.3) + np.float32(head.signal["bone"])
     for side in (-1, 1):
         petrous, along = tube((side * head.x, head.y, head.z), (16, 4, -38), (60, 20, -34))
-        canvas.paint(petrous - (6 + 4 * along), bone)
+        canvas.paint(np.maximum(petrous - (6 + 4 * along), np.float32(3) - head.depth), bone)
     lobe = ellipsoid((head.x, head.y, head.z), (0, 46, -40), (chance.uniform("cerebellum", 50, 56), 38, 25))
     lobe = np.maximum(lobe, np.float32(1.5) - head.inside)
     canvas.paint(lobe - np.float32(1.2), fluid, alpha=0.6)
@@ -69,7 +71,7 @@ def paint_posterior_fossa(head: Head) -> np.ndarray:
 def paint_face(head: Head) -> None:
     """Eyes in their orbits, optic nerves, and the air-filled sinuses."""
     canvas, chance = head.canvas, head.chance
-    level = -30 + chance.normal("eye level", 2)
+    level = -33 + chance.normal("eye level", 2)
     apart = chance.uniform("eyes", 30, 33)
     front = head.surface(-np.pi / 2)[1]
     for side in (-1, 1):
