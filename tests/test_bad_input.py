@@ -123,6 +123,7 @@ def test_files_with_one_thing_wrong(volume, capsys, datasets, words):
 
 def test_folders(tmp_path, capsys):
     assert reconstruct(capsys, tmp_path)[1].startswith(f"{tmp_path} holds no volume")
+    assert "python -m helpers data" in reconstruct(capsys, "knee")[1]
     assert reconstruct(capsys, tmp_path / "nowhere")[1].startswith(f"{tmp_path / 'nowhere'} does not exist")
 
 

@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from helpers import masks, methods, metrics, study
 from helpers.commands import show
-from helpers.data import Slice, open_data
+from helpers.data import DRAWN, Slice, open_data
 from helpers.errors import BadInput
 from helpers.files import written_aside
 from helpers.fourier import center_crop
@@ -60,9 +60,7 @@ def run(args: argparse.Namespace) -> int:
         raise BadInput("--seed must be a whole number from 0 to 4294967295")
     if args.out and len(args.seed) > 1:
         raise BadInput("--out holds one image of each slice; give one --seed")
-    work = [
-        (data, index) for name in args.files for data in [open_data(name)] for index in wanted(data, name, args.slice)
-    ]
+    work = [(data, index) for name in args.files for data in [scans(name)] for index in wanted(data, name, args.slice)]
     if args.out and len({data.places[index][0] for data, index in work}) > 1:
         raise BadInput("--out holds one volume; give one FILE")
     images: list[Tensor] = []
@@ -81,6 +79,13 @@ def usable(name: str) -> torch.device:
         return torch.zeros(1, device=name).device
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise BadInput(f"there is no device {name!r} here; use --device cpu") from error
+
+
+def scans(name: str) -> Sequence[Slice]:
+    """The slices of a file or folder."""
+    if name in DRAWN:
+        raise BadInput(f"{name} is drawn, not read; write it with python -m helpers data, or name a folder as ./{name}")
+    return open_data(name)
 
 
 def wanted(data: Sequence[Slice], name: str, number: int | None) -> list[int]:
