@@ -44,8 +44,8 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(PIP) install -c requirements.lock --no-deps fastmri
 	@touch $(STAMP)
 
-lock:
-	@$(PYTHON) scripts/lock.py
+lock: $(STAMP)
+	@$(BIN)/python scripts/lock.py
 
 clean:
 	@rm -rf _build

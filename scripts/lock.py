@@ -4,15 +4,20 @@ They are those of a throwaway environment, installed as the Makefile installs th
 no local suffix such as +cpu and no addresses, so that the file serves every platform.
 """
 
+import importlib.metadata
 import json
 import re
 import subprocess
 import tempfile
 import tomllib
 import venv
+from collections.abc import Iterator
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 ROOT = Path(__file__).resolve().parents[1]
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 CONDA = """# The set of requirements.lock for conda users; written by `make lock`. It takes two lines, since fastmri
 # has to come without its torchvision:
 #   conda env create -f environment.yml && conda activate robust-mri
@@ -39,16 +44,22 @@ def direct_requirements() -> list[str]:
     return asked + project["build-system"]["requires"]
 
 
-def requirement_name(requirement: str) -> str:
-    """Name of the package that a requirement asks for: "torch==2.13.0" gives "torch"."""
-    return normal(re.match(r"[\w.-]+", requirement)[0])
-
-
 def environment_file(versions: dict[str, str]) -> str:
     """Text of environment.yml: the direct requirements at the given versions."""
-    names = sorted(map(requirement_name, direct_requirements()))
+    names = sorted(normal(Requirement(text).name) for text in direct_requirements())
     pins = "".join(f"      - {name}=={versions[name]}\n" for name in names)
     return CONDA.format(fastmri=versions["fastmri"]) + pins
+
+
+def needed_elsewhere(folder: Path) -> Iterator[str]:
+    """What the packages of an environment need with another Python and not with its own."""
+    for package in importlib.metadata.distributions(path=map(str, folder.glob("lib/python*/site-packages"))):
+        for requirement in map(Requirement, package.requires or []):
+            marker = requirement.marker
+            if marker and not marker.evaluate({"extra": ""}):
+                versions = ({"extra": "", "python_version": v, "python_full_version": f"{v}.0"} for v in PYTHONS)
+                if any(map(marker.evaluate, versions)):
+                    yield f"{requirement.name}{requirement.specifier}"
 
 
 def resolved() -> dict[str, str]:
@@ -57,9 +68,11 @@ def resolved() -> dict[str, str]:
         venv.create(folder, with_pip=True)
         pip = [Path(folder, "bin", "python"), "-m", "pip", "--disable-pip-version-check"]
         requirements = direct_requirements()
-        torch = next(r for r in requirements if requirement_name(r) == "torch")
+        torch = next(text for text in requirements if Requirement(text).name == "torch")
         for arguments in ([torch], requirements, ["--no-deps", "fastmri"]):
             subprocess.run([*pip, "install", "-qq", *arguments], check=True)
+        if elsewhere := list(needed_elsewhere(Path(folder))):
+            subprocess.run([*pip, "install", "-qq", *requirements, *elsewhere], check=True)
         listed = subprocess.run([*pip, "list", "--format=json"], check=True, capture_output=True, text=True).stdout
     return {normal(p["name"]): p["version"].partition("+")[0] for p in json.loads(listed)}
 
