@@ -1,0 +1,187 @@
+"""Train networks, or go on where their trainings stopped.
+
+NAME is a recipe of zoo/recipes.toml, or a name of your own with --architecture. Card and weights are written to the
+zoo at every validation, checkpoints and a CSV log to _build/training every two minutes; a run that is killed goes on
+there when it is started again. Several names, or --all, are trained one after the other, --jobs of them at a time.
+Under torchrun several GPUs share a training. Examples:
+  python -m helpers train unet-knee --hours 2
+  python -m helpers train --all --jobs 2
+  python -m helpers train mine --architecture '{"network": "unet", "channels": 32}' --data FOLDER --profile paper
+"""
+
+import argparse
+import dataclasses
+import json
+import math
+import os
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from helpers import recipes, zoo
+from helpers.commands import show
+from helpers.commands.reconstruct import usable
+from helpers.errors import BadInput
+from helpers.recipes import LOSSES, Recipe
+from helpers.train import CHECKPOINTS, Run, train
+
+SETTINGS = ("architecture", "data", "profile", "steps", "batch", "loss", "learning_rate", "seed")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("names", nargs="*", metavar="NAME", help="recipes, or a name of your own")
+    parser.add_argument("--all", action="store_true", help="every recipe of the zoo")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings at a time, of several names (default: 1)")
+    recipe = parser.add_argument_group("what is trained (default: as in the recipe)")
+    recipe.add_argument("--architecture", type=json.loads, metavar="JSON", help='such as {"network": "unet"}')
+    recipe.add_argument("--data", nargs="+", help="knee, brain, stanford, several of them, or a folder")
+    recipe.add_argument("--profile", help="size of drawn slices: smoke, laptop or paper")
+    recipe.add_argument("--steps", type=int, help="planned steps, to which the learning rate is tied")
+    recipe.add_argument("--batch", type=int, help="slices a step and process")
+    recipe.add_argument("--loss", choices=LOSSES)
+    recipe.add_argument("--learning-rate", type=float)
+    recipe.add_argument("--seed", type=int)
+    how = parser.add_argument_group("how")
+    how.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
+    how.add_argument("--precision", choices=("float32", "bfloat16"), help="default: bfloat16 on cuda, else float32")
+    how.add_argument("--threads", type=int, default=1, help="threads of each training (default: 1)")
+    how.add_argument("--workers", type=int, default=0, help="processes that draw ahead (default: 0, drawn in between)")
+    how.add_argument("--hours", type=float, default=math.inf, help="stop cleanly after so many, to go on later")
+    how.add_argument("--validate-every", type=int, default=500, metavar="STEPS", help="(default: 500)")
+    how.add_argument("--volumes", type=int, default=20, help="validation volumes (default: 20)")
+    how.add_argument("--fresh", action="store_true", help="begin anew where there is a checkpoint")
+    how.add_argument(
+        "--from",
+        dest="start",
+        metavar="NAME",
+        help="weights to start from where there is no checkpoint: a network of the zoo, or `zoo` to go on with its own",
+    )
+    how.add_argument("--out", type=Path, default=zoo.ZOO, help="folder of cards and weights (default: zoo)")
+    how.add_argument("--checkpoints", type=Path, default=CHECKPOINTS, help="(default: _build/training)")
+    how.add_argument("--json", action="store_true", help="print one JSON object a network")
+
+
+def run(args: argparse.Namespace) -> int:
+    if min(args.jobs, args.threads, args.validate_every) < 1 or args.volumes < 2 or args.workers < 0:
+        raise BadInput("--jobs, --threads and --validate-every must be at least 1, --volumes 2, and --workers 0")
+    if not args.hours > 0:
+        raise BadInput(f"--hours must be more than 0, not {args.hours:g}")
+    names = list(dict.fromkeys([*args.names, *(recipes.shipped() if args.all else ())]))
+    if not names:
+        raise BadInput("name a network to train, or give --all; python -m helpers train -h lists the options")
+    usable(args.device)
+    chosen = [recipe_of(name, args) for name in names]
+    if len(chosen) > 1:
+        return queue(names, args)
+    torch.set_num_threads(args.threads)
+    card = trained(chosen[0], args)
+    if card:
+        keys = ("name", "method", "anatomy", "parameters", "steps", "hours", "ssim", "last_quarter_gain")
+        show([{key: card[key] for key in keys}], args.json)
+    return 0
+
+
+def recipe_of(name: str, args: argparse.Namespace) -> Recipe:
+    """The recipe of that name with what the arguments change, or a new one."""
+    given = {key: getattr(args, key) for key in SETTINGS if getattr(args, key) is not None}
+    if "data" in given:
+        given["data"] = tuple(given["data"])
+    if "architecture" in given and not isinstance(given["architecture"], dict):
+        raise BadInput('--architecture must be a JSON object such as {"network": "unet"}')
+    known = recipes.shipped()
+    if name in known:
+        return dataclasses.replace(known[name], **given)
+    if "architecture" not in given:
+        raise BadInput(f"there is no recipe {name!r}; give --architecture, or choose one of {', '.join(known)}")
+    return Recipe(name, **given)
+
+
+def trained(recipe: Recipe, args: argparse.Namespace) -> dict:
+    """The card of a network when its training has ended, or had ended before."""
+    checkpoint = args.checkpoints / f"{recipe.name}.pt"
+    if args.fresh:
+        checkpoint.unlink(missing_ok=True)
+    elif not checkpoint.is_file() and recipe.name in zoo.names(args.out):
+        card = zoo.card(recipe.name, args.out)
+        if card["steps"] >= recipe.steps and card["architecture"] == recipe.plain()["architecture"]:
+            print(f"{recipe.name} is trained: {card['steps']} steps; --fresh trains it anew", file=sys.stderr)
+            return card
+        if args.start is None:
+            raise BadInput(
+                f"{recipe.name} is in the zoo after {card['steps']} steps, without its checkpoint here;"
+                " give --from zoo to go on with its weights, or --fresh to train it anew"
+            )
+    own = args.start == "zoo" and not args.fresh and recipe.name in zoo.names(args.out)
+    options = Run(
+        folder=args.out,
+        checkpoints=args.checkpoints,
+        device=args.device,
+        precision=args.precision or ("bfloat16" if args.device.startswith("cuda") else "float32"),
+        workers=args.workers,
+        hours=args.hours,
+        validate_every=args.validate_every,
+        volumes=args.volumes,
+        command=shlex.join(["python", "-m", "helpers", *sys.argv[1:]]),
+        start=recipe.name if own else None if args.start == "zoo" else args.start,
+        go_on=own,
+    )
+    return train(recipe, options)
+
+
+def queue(names: list[str], args: argparse.Namespace) -> int:
+    """Each network in a process of its own, so many at a time; exit code 2 where one fails, the others still run."""
+    waiting, running, failed = list(names), {}, []
+    deadline = time.monotonic() + 3600 * args.hours
+    try:
+        while waiting or running:
+            while waiting and len(running) < args.jobs and time.monotonic() < deadline:
+                name = waiting.pop(0)
+                running[name] = started(name, args, (deadline - time.monotonic()) / 3600)
+                print(f"{name}: begun", file=sys.stderr)
+            if not running:
+                break
+            time.sleep(0.2)
+            for name, process in list(running.items()):
+                if process.poll() is not None:
+                    del running[name]
+                    failed += [name] if process.returncode else []
+                    log = args.checkpoints / f"{name}.log"
+                    last = (log.read_text("utf8").replace("\r", "\n").strip() or "-").splitlines()[-1]
+                    print(f"{name}: {'FAILED, ' + last if process.returncode else 'done'}", file=sys.stderr)
+    finally:
+        for process in running.values():
+            process.terminate()
+    written = [zoo.card(name, args.out) for name in names if name in zoo.names(args.out)]
+    show(
+        ({key: card[key] for key in ("name", "steps", "hours", "ssim", "last_quarter_gain")} for card in written),
+        args.json,
+    )
+    return 2 if failed else 0
+
+
+def started(name: str, args: argparse.Namespace, hours: float) -> subprocess.Popen:
+    """A process that trains one network of a queue; what it says goes to NAME.log beside its checkpoint."""
+    args.checkpoints.mkdir(parents=True, exist_ok=True)
+    words = [word for word in options_of(args) if word]
+    limit = [] if math.isinf(hours) else ["--hours", f"{hours:.4f}"]
+    command = [sys.executable, "-m", "helpers", "train", name, *words, *limit]
+    environment = os.environ | {"OMP_NUM_THREADS": str(args.threads)}
+    with (args.checkpoints / f"{name}.log").open("w") as log:
+        return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
+
+
+def options_of(args: argparse.Namespace) -> list[str]:
+    """The arguments of a queue as those of one of its trainings."""
+    words = []
+    for key, value in vars(args).items():
+        if key in ("command", "run", "names", "all", "jobs", "hours", "json") or value is None or value is False:
+            continue
+        flag = "--from" if key == "start" else "--" + key.replace("_", "-")
+        if key == "architecture":
+            value = json.dumps(value)
+        words += [flag] if value is True else [flag, *map(str, value if isinstance(value, list) else [value])]
+    return words

@@ -1,0 +1,328 @@
+"""Training: one plain loop, the same on a laptop's core and on several GPUs, that can be killed at any step."""
+
+import csv
+import fcntl
+import math
+import os
+import pickle
+import resource
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.optim.swa_utils import AveragedModel
+from tqdm import tqdm
+
+from helpers import networks, validation, zoo
+from helpers.errors import BadInput
+from helpers.files import written_aside
+from helpers.profiles import profile
+from helpers.recipes import Recipe, learning_rate, loss_function
+from helpers.training_data import Stream, blocks_of, example
+
+CHECKPOINTS = Path(__file__).resolve().parents[1] / "_build" / "training"
+LOG_EVERY = 50  # steps
+SAVE_EVERY = 120  # seconds
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a training is run, which its weights do not depend on (up to rounding, where the device changes).
+
+    folder, checkpoints  where card and weights, and where checkpoints, log and lock go
+    hours                stop cleanly after so many, to be resumed
+    start                a card and weights to start from, and whether to go on where their training stopped
+    """
+
+    folder: Path = zoo.ZOO
+    checkpoints: Path = CHECKPOINTS
+    device: str = "cpu"
+    precision: str = "float32"
+    workers: int = 0
+    hours: float = math.inf
+    validate_every: int = 500
+    volumes: int = 20
+    command: str = ""
+    start: str | None = None
+    go_on: bool = False
+
+
+@dataclass
+class Progress:
+    """What grows while a network is trained; it is in the checkpoint and, but for `losses`, on the card."""
+
+    step: int = 0
+    seconds: float = 0.0
+    curve: list[list[float]] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    restarts: list[int] = field(default_factory=lambda: [0])
+
+
+def train(recipe: Recipe, run: Run) -> dict:
+    """Train a network, or go on where its checkpoint is, until its steps are done or the hours are over.
+
+    At every validation the averaged weights are written to the zoo with their card, so that whatever is there can be
+    used. The same recipe gives the same weights bit for bit on one CPU, however often it is killed and resumed.
+    Under torchrun every process takes its own examples and gradients are averaged. Returns the card.
+    """
+    ranks = int(os.environ.get("WORLD_SIZE", 1))
+    rank = int(os.environ.get("RANK", 0))
+    device = torch.device(run.device)
+    if ranks > 1:
+        if device.type == "cuda":
+            device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+            torch.cuda.set_device(device)
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        with locked(run.checkpoints / f"{recipe.name}.lock", rank):
+            return Training(recipe, run, device, rank, ranks).finish()
+    finally:
+        if ranks > 1:
+            distributed.destroy_process_group()
+
+
+class Training:
+    """One network on its way: weights, optimizer, and how far it has come."""
+
+    def __init__(self, recipe: Recipe, run: Run, device: torch.device, rank: int = 0, ranks: int = 1):
+        self.recipe, self.run, self.device, self.rank, self.ranks = recipe, run, device, rank, ranks
+        self.loss = loss_function(recipe.loss)
+        self.checkpoint = run.checkpoints / f"{recipe.name}.pt"
+        self.log = run.checkpoints / f"{recipe.name}.csv"
+        self.progress = Progress()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(recipe.seed)
+            self.network = networks.build(dict(recipe.architecture)).to(device).train()
+        if self.checkpoint.is_file():
+            kept = self._read_checkpoint()
+        else:
+            kept = None
+            if run.start:
+                self._start_from(zoo.card(run.start, run.folder))
+        self.average = AveragedModel(self.network, avg_fn=_average)
+        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=recipe.learning_rate)
+        if kept:
+            self.network.load_state_dict(kept["network"])
+            self.average.load_state_dict(kept["average"])
+            self.optimizer.load_state_dict(kept["optimizer"])
+            self.progress = Progress(**kept["progress"])
+        source = blocks_of(recipe.data, profile(recipe.profile), recipe.seed, recipe.vary)
+        self.stream = Stream(source, batch=recipe.batch * ranks, workers=run.workers)
+        self.slices = None
+
+    def finish(self) -> dict:
+        """All steps that are left, or as many as the hours allow; returns the card."""
+        started = saved = time.monotonic()
+        done, recipe = self.progress, self.recipe
+        before = done.seconds
+        description = None
+        bar = tqdm(total=recipe.steps, initial=done.step, desc=recipe.name, unit="step", disable=self.rank > 0)
+        try:
+            while done.step < recipe.steps:
+                done.losses.append(self.step())
+                done.seconds = before + time.monotonic() - started
+                bar.update()
+                bar.set_postfix(loss=f"{done.losses[-1]:.4f}", ssim=f"{done.curve[-1][1]:.4f}" if done.curve else "-")
+                last = done.step >= recipe.steps
+                if last or done.step % self.run.validate_every == 0:
+                    description = self.validate(last)
+                    done.seconds = before + time.monotonic() - started
+                if last or done.step % LOG_EVERY == 0:
+                    self.write_log()
+                over = self.agreed(time.monotonic() - started > 3600 * self.run.hours)
+                if last or over or self.agreed(time.monotonic() - saved > SAVE_EVERY):
+                    self.save()
+                    saved = time.monotonic()
+                if over:
+                    break
+        finally:
+            bar.close()
+            self.stream.close()
+        if description is None and self.rank == 0:
+            written = recipe.name in zoo.names(self.run.folder)
+            description = zoo.card(recipe.name, self.run.folder) if written else self.validate()
+        return description or {}
+
+    def step(self) -> float:
+        """One step: an example of each process, its loss, and an update of the weights. Returns the loss."""
+        done, recipe = self.progress, self.recipe
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(done.step, recipe.steps, recipe.learning_rate, done.restarts[-1])
+        key = (recipe.seed, done.step, self.rank)
+        data = example(self.stream.at(done.step), key, recipe.batch, cropped=done.step < recipe.steps / 2)
+        target = data.target.to(self.device)
+        kind, low = self.device.type, self.run.precision == "bfloat16"
+        with torch.autocast(kind, torch.bfloat16, enabled=low):
+            image = self.network(data.kspace.to(self.device), data.mask.to(self.device))
+        top, left = ((full - part) // 2 for full, part in zip(image.shape[-2:], target.shape[-2:], strict=True))
+        image = image.float()[..., top : top + target.shape[-2], left : left + target.shape[-1]]
+        loss = self.loss(image, target)
+        self.optimizer.zero_grad()
+        loss.backward()
+        parameters = [each for each in self.network.parameters() if each.grad is not None]
+        if self.ranks > 1:
+            for parameter in parameters:
+                distributed.all_reduce(parameter.grad)
+                parameter.grad /= self.ranks
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        self.optimizer.step()
+        self.average.update_parameters(self.network)
+        done.step += 1
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise BadInput(f"{recipe.name}: the loss is {value} at step {done.step}; lower the learning rate")
+        return value
+
+    def validate(self, last: bool = False) -> dict | None:
+        """Score the averaged weights, rounded as they are shipped, and write them to the zoo with their card.
+
+        Half precision, unless at the end it is seen to move the mean SSIM by 1e-4 or more.
+        """
+        if self.rank:
+            return None
+        if self.slices is None:
+            self.slices = validation.held_out(self.recipe.data, self.recipe.profile, self.run.volumes)
+        state = self.average.module.state_dict()
+        shipped = zoo.rounded(state)
+        found = self._scores(shipped)
+        if last:
+            exact = zoo.rounded(state, torch.float32)
+            unrounded = self._scores(exact)
+            if abs(validation.mean_ssim(unrounded) - validation.mean_ssim(found)) >= 1e-4:
+                shipped, found = exact, unrounded
+        self.progress.curve.append([self.progress.step, round(validation.mean_ssim(found), 6)])
+        return zoo.save(self._card(found), shipped, self.run.folder)
+
+    def _scores(self, state: Mapping[str, Tensor]) -> dict:
+        network = zoo.assembled(self.recipe.architecture, state, self.recipe.name)
+        return validation.scores(network, self.slices)
+
+    def _card(self, found: dict) -> dict:
+        recipe, run, done = self.recipe, self.run, self.progress
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        if self.device.type == "cuda":
+            peak = torch.cuda.max_memory_allocated(self.device) / 2**20
+        hours = done.seconds / 3600
+        packages = ("helpers", "torch", "numpy", "fastmri")
+        return {
+            **recipe.plain(),
+            "method": recipe.architecture["network"],
+            "anatomy": " and ".join(sorted({item.anatomy for items in self.slices.values() for item in items})),
+            "parameters": sum(each.numel() for each in self.network.parameters()),
+            "planned_steps": recipe.steps,
+            "steps": done.step,
+            "slices_seen": done.step * recipe.batch * self.ranks,
+            "restarts": done.restarts[1:],
+            "hours": round(hours, 4),
+            "slices_per_second": round(done.step * recipe.batch * self.ranks / max(done.seconds, 1e-9), 3),
+            "peak_memory_mb": round(peak),
+            "device": torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu",
+            "processes": self.ranks,
+            "threads": torch.get_num_threads(),
+            "precision": run.precision,
+            "command": run.command,
+            "versions": {name: version(name) for name in packages},
+            "validation_volumes": run.volumes,
+            "ssim": validation.mean_ssim(found),
+            "validation": found,
+            "last_quarter_gain": last_quarter_gain(done.curve),
+            "curve": done.curve,
+        }
+
+    def agreed(self, wish: bool) -> bool:
+        """What the first process wishes, so that all of them stop at the same step."""
+        if self.ranks == 1:
+            return wish
+        flag = torch.tensor([float(wish)], device=self.device)
+        distributed.broadcast(flag, 0)
+        return bool(flag.item())
+
+    def save(self) -> None:
+        """Write the checkpoint, aside first: a kill leaves the old one or the new one."""
+        if self.rank == 0:
+            kept = {
+                "recipe": self.recipe.plain(),
+                "progress": asdict(self.progress),
+                "network": self.network.state_dict(),
+                "average": self.average.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+            }
+            with written_aside(self.checkpoint) as part:
+                torch.save(kept, part)
+
+    def _read_checkpoint(self) -> dict:
+        try:
+            kept = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+        except (RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
+            raise BadInput(f"{self.checkpoint} is no checkpoint; remove it, or give --fresh") from error
+        mine, theirs = self.recipe.plain(), kept["recipe"]
+        other = [key for key in mine if key != "steps" and theirs[key] != mine[key]]
+        if other:
+            key = other[0]
+            raise BadInput(
+                f"{self.checkpoint} was made with {key} {theirs[key]!r}, not {mine[key]!r}; give --fresh to train anew"
+            )
+        return kept
+
+    def _start_from(self, card: Mapping) -> None:
+        """Take weights from the zoo; with go_on also steps, hours and curve. The optimizer starts anew, warmed up."""
+        start = zoo.load(card["name"], folder=self.run.folder)
+        if dict(card["architecture"]) != dict(self.recipe.architecture):
+            raise BadInput(f"{card['name']} has the architecture {card['architecture']}, another than this network")
+        self.network.load_state_dict(start.state_dict())
+        if self.run.go_on:
+            steps, hours, curve = card["steps"], card["hours"], card["curve"]
+            self.progress = Progress(steps, 3600 * hours, curve, restarts=[0, *card["restarts"], steps])
+
+    def write_log(self) -> None:
+        """Add a line to the log; lines of steps that a kill has undone are dropped first."""
+        if self.rank == 0:
+            done = self.progress
+            score = done.curve[-1][1] if done.curve and done.curve[-1][0] == done.step else ""
+            row = [done.step, f"{sum(done.losses) / len(done.losses):.6g}", score, round(done.seconds, 1)]
+            old = [each for each in _lines(self.log) if int(each[0]) < done.step]
+            with written_aside(self.log) as part, part.open("w", newline="") as file:
+                csv.writer(file).writerows([["step", "loss", "validation_ssim", "seconds"], *old, row])
+        self.progress.losses.clear()
+
+
+def last_quarter_gain(curve: list[list[float]]) -> float | None:
+    """What the last quarter of the training gained in validation SSIM: below .003 the plateau is reached.
+
+    curve: [step, ssim] in order. The gain from the last validation at or before three quarters of the steps to the
+    end; None before there is one.
+    """
+    early = [ssim for step, ssim in curve if step <= 0.75 * curve[-1][0]]
+    return round(curve[-1][1] - early[-1], 6) if early else None
+
+
+@contextmanager
+def locked(path: Path, rank: int = 0) -> Iterator[None]:
+    """Hold a network for one training; BadInput where another process trains it. A kill releases it."""
+    if rank:
+        yield
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BadInput(f"{path.stem} is being trained by another process; wait for it or stop it") from None
+        yield
+
+
+def _average(average: Tensor, weights: Tensor, count: Tensor) -> Tensor:
+    """Exponential moving average over about a ninth of the steps so far, at most the last thousand."""
+    return torch.lerp(average, weights, max(1e-3, 9 / (10 + float(count))))
+
+
+def _lines(path: Path) -> list[list[str]]:
+    if not path.is_file():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.reader(file))[1:]
