@@ -95,6 +95,17 @@ def realized_acceleration(mask: Tensor) -> float:
     return mask.numel() / measured
 
 
+def fitting(mask: Tensor, shape: tuple[int, int]) -> Tensor:
+    """The mask, if it can be one of a k-space of that shape (ky, kx); else BadInput says what is wrong with it."""
+    ny, nx = shape
+    if mask.dtype != torch.bool or tuple(mask.shape) not in ((nx,), (ny, nx)):
+        found = f"{str(mask.dtype).removeprefix('torch.')} of {' x '.join(map(str, mask.shape))}"
+        raise BadInput(f"a mask of a {ny} x {nx} k-space is bool of {nx} or {ny} x {nx}, this one is {found}")
+    if not mask.any():
+        raise BadInput("the mask measures nothing; at least one entry has to be true")
+    return mask
+
+
 def center_block(mask: Tensor) -> tuple[int, int]:
     """Size (height, width) of the fully sampled center of a 2D mask: what a calibration may use.
 

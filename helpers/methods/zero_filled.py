@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from helpers.fourier import ifft2c
+from helpers.masks import fitting
 from helpers.physics import rss
 
 
@@ -11,4 +12,4 @@ def reconstruct(kspace: Tensor, mask: Tensor) -> Tensor:
 
     kspace: (..., coil, ky, kx) complex; mask: (kx,) or (ky, kx) bool. Returns (..., y, x) real, in kspace's units.
     """
-    return rss(ifft2c(mask * kspace))
+    return rss(ifft2c(fitting(mask, kspace.shape[-2:]) * kspace))
