@@ -112,6 +112,9 @@ def test_padding_and_cut_corners_count_as_fully_sampled():
     missing = padded.clone()
     missing[:, 50] = False
     assert torch.equal(fastmri.sampling(missing), missing[0])
+    aside = torch.zeros(60, 80, dtype=torch.bool)
+    aside[:, :30] = True  # no zero frequency: nothing that could be padding
+    assert torch.equal(fastmri.sampling(aside), aside[0])
     scattered = torch.rand(60, 80, generator=torch.Generator().manual_seed(0)) < 0.5
     assert torch.equal(fastmri.sampling(scattered), scattered)
 

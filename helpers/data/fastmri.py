@@ -122,7 +122,9 @@ def sampling(measured: Tensor) -> Tensor | None:
     box = measured[first_row : last_row + 1, first_column : last_column + 1]
     y, x = (torch.linspace(-1, 1, size) for size in box.shape)
     ellipse = y[:, None] ** 2 + x**2 <= 0.95
-    if box[ellipse].float().mean() > 0.999:
+    ny, nx = measured.shape
+    centered = first_row <= ny // 2 <= last_row and first_column <= nx // 2 <= last_column
+    if centered and box[ellipse].float().mean() > 0.999:
         return None
     return columns if (measured[rows] == columns).float().mean() > 0.999 else measured
 
