@@ -59,7 +59,6 @@ class Subject:
             chance.log_uniform("snr", *(TRAINING_SNR if training else SNR[self.contrast])) if snr is None else snr
         )
         self.middle = chance.uniform("middle", *MIDDLE["brain" if source == "brain" else self.plane])
-        chance.keep(("middle",), lambda: self.middle)
         self.spacing = chance.uniform("spacing", *SPACING[source])
         self.signal = signals(chance, self.contrast)
         self.scan = Scan(
@@ -99,7 +98,7 @@ class Subject:
     def slice(self, number: int, of: int, pathology: bool = True) -> Slice:
         """Slice `number` of a volume of `of` slices around the subject's middle."""
         position = self.middle + (number - (of - 1) / 2) * self.spacing
-        canvas = Canvas(self.chance, self.scan.canvas_shape, self.scan.pixel, position, number)
+        canvas = Canvas(self.chance, self.scan.canvas_shape, self.scan.pixel, position, self.middle, number)
         if self.anatomy == "brain":
             sites = draw_brain(canvas, self.signal)
         else:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from helpers.data.drawing.canvas import Canvas, cut
+from helpers.data.drawing.shapes import ellipsoid, tube
+
+Point = tuple[float, float, float]
 
 
 class Anatomy:
@@ -27,11 +30,11 @@ class Anatomy:
         """The coordinates (x, y, z)."""
         return self.x, self.y, self.z
 
-    def project(self, point: tuple[float, float, float]) -> tuple[float, float, float]:
+    def project(self, point: Point) -> Point:
         """A point of the anatomy in mm of the canvas: right, down, and distance in front of the slice."""
         raise NotImplementedError
 
-    def near(self, points: list[tuple[float, float, float]], reach: float) -> Anatomy:
+    def near(self, points: list[Point], reach: float) -> Anatomy:
         """The same anatomy in a window around the points: all that lies within `reach` mm of them.
 
         What is painted there appears on the whole canvas. Empty where the slice passes the points at a distance.
@@ -50,3 +53,36 @@ class Anatomy:
         if grain:
             result = result * (1 + np.float32(grain) * self.grain)
         return result * (1 + np.float32(speckle) * self.speckle) if speckle else result
+
+    def paint_ball(
+        self,
+        center: Point,
+        radii: Point,
+        tissue: str,
+        grain: float = 0.0,
+        factor: float = 1.0,
+        angle: float = 0.0,
+        blur: float = 0.0,
+        alpha: float = 1.0,
+    ) -> None:
+        """An ellipsoid of one tissue, `factor` times as bright as usual, its edges `blur` mm softer than others."""
+        part = self.near([center], max(radii) + 2)
+        soft = part.canvas.soft + np.float32(blur)
+        signal = np.float32(factor) * part.brightness(tissue, grain)
+        part.canvas.paint(ellipsoid(part.point, center, radii, angle), signal, soft, alpha)
+
+    def paint_tube(
+        self,
+        start: Point,
+        end: Point,
+        radii: tuple[float, float],
+        tissue: str,
+        grain: float = 0.0,
+        factor: float = 1.0,
+        alpha: float = 1.0,
+    ) -> None:
+        """A straight cord of one tissue, whose radius changes from the first to the second."""
+        part = self.near([start, end], max(radii) + 2)
+        distance, along = tube(part.point, start, end)
+        signal = np.float32(factor) * part.brightness(tissue, grain)
+        part.canvas.paint(distance - (radii[0] + along * (radii[1] - radii[0])), signal, alpha=alpha)

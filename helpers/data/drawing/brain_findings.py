@@ -1,15 +1,10 @@
 """Pathology of the brain: small lesions of the white matter, and masses with edema around them."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from helpers.data.drawing.finding import Site
-
-if TYPE_CHECKING:
-    from helpers.data.drawing.brain import Head
+from helpers.data.drawing.head import Head
+from helpers.data.drawing.shapes import ellipsoid
 
 
 def sites(head: Head, white: np.ndarray) -> list[Site]:
@@ -20,7 +15,7 @@ def sites(head: Head, white: np.ndarray) -> list[Site]:
 def center_of(head: Head, name: str, low: float, high: float) -> tuple[float, float, float]:
     """A place in the white matter, near the middle of the volume."""
     angle, radius = head.chance.uniform(name + " angle", 0, 2 * np.pi), head.chance.uniform(name + " radius", low, high)
-    height = head.chance.kept[("middle",)] + head.chance.normal(name + " height", 4)
+    height = head.canvas.middle + head.chance.normal(name + " height", 4)
     front = 1.25 * radius * np.sin(angle)
     return radius * np.cos(angle), max(front, 15) if height < -12 else front, height
 
@@ -35,7 +30,7 @@ def lesions(head: Head, white: np.ndarray) -> list[Site]:
         radii = [chance.uniform(f"{name} size {k}", 1.6, 4.5) for k in range(2)] + [
             chance.uniform(name + " tall", 4, 8)
         ]
-        shape = head.ball(1, center_of(head, name, 16, 40), radii, chance.uniform(name + " turn", 0, np.pi))
+        shape = ellipsoid(head.point, center_of(head, name, 16, 40), radii, chance.uniform(name + " turn", 0, np.pi))
         found.append(
             Site(
                 "Nonspecific white matter lesion",
@@ -54,9 +49,9 @@ def mass(head: Head, white: np.ndarray) -> list[Site]:
     center = center_of(head, "mass", 22, 36)
     size = chance.uniform("mass size", 7, 14)
     radii = (size, size * chance.uniform("mass shape", 0.75, 1.2), size * 1.2)
-    shape = head.ball(1, center, radii, chance.uniform("mass turn", 0, np.pi)) + np.float32(1.5) * canvas.field(
-        "mass edge", 12
-    )
+    shape = ellipsoid(head.point, center, radii, chance.uniform("mass turn", 0, np.pi)) + np.float32(
+        1.5
+    ) * canvas.field("mass edge", 12)
     shape = shape.astype(np.float32)
     inside = canvas.coverage(np.float32(2) - head.inside)
     swelling = canvas.coverage(shape - 6, np.float32(6)) * white * np.float32(0.8)

@@ -45,10 +45,21 @@ class Canvas:
     x, y   float32 coordinates in mm, right and down, zero at the center; anatomy bends and turns them
     soft   width in mm of every edge: one pixel, and more where the slice meets a surface at an angle
     position  in mm of the slice in its volume: random fields change smoothly with it
+    middle    in mm, of the middle of the volume: findings lie near it
+    number    of the slice in its volume
     """
 
-    def __init__(self, chance: Chance, shape: tuple[int, int], pixel: float, position: float, number: int = 0):
-        self.chance, self.pixel, self.position, self.number = chance, np.float32(pixel), position, number
+    def __init__(
+        self,
+        chance: Chance,
+        shape: tuple[int, int],
+        pixel: float,
+        position: float,
+        middle: float = 0.0,
+        number: int = 0,
+    ):
+        self.chance, self.pixel = chance, np.float32(pixel)
+        self.position, self.middle, self.number = position, middle, number
         rows, columns = ((np.arange(n, dtype=np.float32) - n // 2) * self.pixel for n in shape)
         self.y, self.x = np.meshgrid(rows, columns, indexing="ij")
         self.placed = (1.0, 0.0, 0.0, 0.0)

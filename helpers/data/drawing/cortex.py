@@ -1,13 +1,8 @@
 """The folds of the brain: sulci as branching lines that grow inwards from its surface."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-if TYPE_CHECKING:
-    from helpers.data.drawing.brain import Head
+from helpers.data.drawing.head import Head
 
 FAR = np.float32(12)  # mm; nothing asks for distances beyond it
 REACH = 6.0  # mm around a sulcus: wider than the cortex is thick

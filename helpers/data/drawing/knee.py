@@ -8,7 +8,7 @@ import numpy as np
 
 from helpers.data.drawing import knee_bones as bones
 from helpers.data.drawing import knee_findings
-from helpers.data.drawing.anatomy import Anatomy
+from helpers.data.drawing.anatomy import Anatomy, Point
 from helpers.data.drawing.canvas import Canvas
 from helpers.data.drawing.coils import AXES
 from helpers.data.drawing.shapes import ellipsoid, sigmoid, tube
@@ -47,7 +47,7 @@ class Knee(Anatomy):
         self.x, self.y, self.z = (place[AXES[plane].index(axis)] for axis in range(3))
         self.effusion = chance.uniform("effusion", 0, 1) ** 2
 
-    def project(self, point: tuple[float, float, float]) -> tuple[float, float, float]:
+    def project(self, point: Point) -> Point:
         right, down, through = (self.size * point[axis] for axis in AXES[self.plane])
         return self.side * right, down, through - self.canvas.position
 
@@ -87,7 +87,7 @@ def paint_envelope(knee: Knee) -> np.ndarray:
     middle = np.float32(3.5) + (calf + front) / 2
     body = ellipsoid((x, y - middle), (0, 0), (width * scale * egg, depth * scale + (calf - front) / 2))
     fat = chance.uniform("fat", 3, 9) * (1 + np.float32(0.25) * canvas.field("fat", 7))
-    canvas.paint(body, knee.brightness("skin"), alpha=0.9)
+    canvas.paint(body, knee.signal["skin"], alpha=0.65)
     canvas.paint(body + np.float32(1.7), knee.brightness("fat", 0.06))
     knee.web = canvas.texture("web", 2.0, 0.015, 0.2)
     septa = np.clip(np.float32(0.1) - np.abs(knee.web), 0, 1) * np.float32(5)
@@ -141,13 +141,10 @@ def paint_joint(knee: Knee, shapes: dict[str, np.ndarray]) -> None:
     watery = np.float32(0.25 * knee.signal["fluid"] + 0.1 * knee.signal["ligament"])
     fill = np.float32(0.55) * notch.brightness("fat", 0.1) + watery
     notch.canvas.paint(ellipsoid(notch.point, (0, 18, -6), (9, 20, 16)), fill)
-    recess = knee.near([(0, -29, -58)], 20)
-    shape = ellipsoid(recess.point, (chance.normal("recess", 2), -29, -58), (18, 1.8 + 5 * knee.effusion, 15))
-    recess.canvas.paint(shape, knee.signal["fluid"], alpha=0.9)
+    recess = chance.normal("recess", 2), -29, -58
+    knee.paint_ball(recess, (18, 1.8 + 5 * knee.effusion, 15), "fluid", alpha=0.9)
     for side in (-1, 1):
-        gutter = knee.near([(side * 37, -14, -26)], 16)
-        shape = ellipsoid(gutter.point, (side * 37, -14, -26), (0.6 + 4 * knee.effusion, 9, 15))
-        gutter.canvas.paint(shape, knee.signal["fluid"], alpha=0.8)
+        knee.paint_ball((side * 37, -14, -26), (0.6 + 4 * knee.effusion, 9, 15), "fluid", alpha=0.8)
 
 
 def paint_menisci(knee: Knee) -> np.ndarray:
@@ -185,14 +182,7 @@ def paint_ligaments(knee: Knee) -> None:
     bow = np.float32(39.5) - (part.z + 4) ** 2 / np.float32(220)
     band = np.maximum(np.abs(part.x + bow) - np.float32(1.0), np.abs(part.y - 4) - np.float32(7))
     part.canvas.paint(np.maximum(band, np.abs(part.z - 8) - np.float32(34)), knee.signal["ligament"])
-    paint_tube(knee, (38, 8, -20), (35, 19, 13), 1.8, knee.signal["ligament"])
-
-
-def paint_tube(knee: Knee, start: tuple, end: tuple, radius: float, signal: float, alpha: float = 1.0) -> None:
-    """A straight round cord."""
-    part = knee.near([start, end], radius + 2)
-    distance, _ = tube(part.point, start, end)
-    part.canvas.paint(distance - np.float32(radius), signal, alpha=alpha)
+    knee.paint_tube((38, 8, -20), (35, 19, 13), (1.8, 1.8), "ligament")
 
 
 def paint_tendons(knee: Knee) -> None:
