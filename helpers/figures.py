@@ -8,7 +8,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-import torch
 from IPython.display import Markdown, display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -133,8 +132,8 @@ def measured(item: Slice, mask: Tensor, size: float = 3.2) -> Figure:
     """
     image = study.crop(rss(ifft2c(item.kspace * mask)), item)
     figure, grid = plt.subplots(1, 3, figsize=(3 * size, size + 0.4))
-    lines = study.crop(mask * torch.ones(item.kspace.shape[-2:]), item)
-    show(grid[0], lines, f"measured entries, {masks.realized_acceleration(mask):.2f}x", 1)
+    lines = study.crop(log_kspace(item.kspace * mask), item)
+    show(grid[0], lines, f"measured, {masks.realized_acceleration(mask):.2f}x", 1)
     show(grid[1], image, "zero-filled")
     grid[2].set_axis_off()
     if item.target is not None:

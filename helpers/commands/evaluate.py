@@ -9,11 +9,15 @@ import argparse
 import importlib
 import shlex
 import sys
+import traceback
 from pathlib import Path
 
 import pandas as pd
+import torch
+from torch import Tensor
 
 from helpers import methods, stats, study
+from helpers.commands import show
 from helpers.data import open_data
 from helpers.errors import BadInput
 from helpers.profiles import PROFILES, profile
@@ -34,15 +38,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def own(name: str) -> study.Method:
     """The function that MODULE:FUNCTION names; BadInput where there is none."""
-    module, _, function = name.partition(":")
+    module, _, attribute = name.partition(":")
     sys.path.insert(0, "")  # a module beside the reader, as python -m finds it
     try:
-        found = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise BadInput(f"{name} cannot be imported ({error}); write MODULE:FUNCTION of something importable") from error
-    if not callable(found):
+        function = getattr(importlib.import_module(module), attribute)
+    except Exception as error:  # whatever a reader's module does on import
+        raise BadInput(
+            f"{name} cannot be imported ({error!r}); write MODULE:FUNCTION of something importable"
+        ) from error
+    if not callable(function):
         raise BadInput(f"{name} is not a function; it must be reconstruct(kspace, mask) -> image")
-    return found
+
+    def guarded(kspace: Tensor, mask: Tensor) -> Tensor:
+        try:
+            return torch.as_tensor(function(kspace, mask))
+        except Exception as error:
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            raise BadInput(f"{name} failed with {error!r} at {place.filename}:{place.lineno}") from error
+
+    return guarded
 
 
 def known(path: Path | None) -> pd.DataFrame:
@@ -51,8 +65,8 @@ def known(path: Path | None) -> pd.DataFrame:
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.volumes < 1 or args.slices < 1:
-        raise BadInput("--volumes and --slices must be at least 1")
+    if args.volumes < 1 or args.slices < 1 or args.seed < 0:
+        raise BadInput("--volumes and --slices must be at least 1, and --seed at least 0")
     chosen = [(name, own(name) if ":" in name else methods.load(name)) for name in args.methods]
     rows = known(args.table)
     have = set(zip(rows["method"], rows["volume"], rows["slice"], strict=True))
@@ -70,6 +84,5 @@ def run(args: argparse.Namespace) -> int:
                     study.keep(rows, args.table, study.provenance(command, args.seed, len(rows)))
     if rows.empty:
         raise BadInput(f"nothing to score: no slice of {', '.join(args.data)} has a target")
-    found = stats.summary(rows, ["source", "method"])
-    print(found.to_json(orient="records", lines=True).strip() if args.json else found.to_string(index=False))
+    show(stats.summary(rows, ["source", "method"]).to_dict("records"), args.json)
     return 0

@@ -6,13 +6,14 @@ written, too. Example: python -m helpers tune wavelet tv --source knee brain sta
 """
 
 import argparse
-import json
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 
 from helpers import methods, study, tuning
+from helpers.commands import show
 from helpers.data import open_data
 from helpers.errors import BadInput
 from helpers.profiles import PROFILES, profile
@@ -31,13 +32,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.volumes < 1:
-        raise BadInput(f"--volumes must be at least 1, not {args.volumes}")
+    if args.volumes < 1 or args.seed < 0:
+        raise BadInput("--volumes must be at least 1, and --seed at least 0")
     for method in args.methods:
         methods.load(method, lam=1.0)  # a sentence at once where there is nothing to tune
     command = f"python -m helpers tune {shlex.join(args.methods)} --source {shlex.join(args.source)}"
     command += f" --volumes {args.volumes} --profile {args.profile}" + (f" --table {args.table}" if args.table else "")
-    swept = []
+    show(swept(args, command), args.json)
+    return 0
+
+
+def swept(args: argparse.Namespace, command: str) -> Iterator[dict]:
+    """Tune every method on every source: one row each, and what was found is kept at once."""
+    tables = []
     for data in args.source:
         slices = open_data(data, profile=profile(args.profile), split="train", volumes=args.volumes, slices=1)
         for method in args.methods:
@@ -45,10 +52,8 @@ def run(args: argparse.Namespace) -> int:
             found, source = tuning.best(rows), str(rows["source"].iloc[0])
             made = study.provenance(command, args.seed, found["n"])
             tuning.remember(method, source, found | {"profile": args.profile} | made)
-            swept.append(rows[COLUMNS])
+            tables.append(rows[COLUMNS])
             if args.table:
-                table = pd.concat(swept)
+                table = pd.concat(tables)
                 study.keep(table, args.table, study.provenance(command, args.seed, len(table)))
-            row = {"method": method, "source": source} | found
-            print(json.dumps(row) if args.json else f"{method} on {source}: lam {found['lam']:g}, SSIM {found['ssim']}")
-    return 0
+            yield {"method": method, "source": source} | found
