@@ -1,0 +1,150 @@
+"""The end-to-end variational network of fastMRI, computed from coil-combined images or as fastMRI does."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+import torch.nn.functional as F
+from fastmri import models
+from torch import Tensor, fft
+
+from helpers.errors import BadInput
+from helpers.fourier import ifft2c
+from helpers.masks import center_block, center_lines, fitting
+from helpers.physics import Sense, rss
+
+FORMS = ("fast", "fastmri")
+STARTS = ("network", "center")
+
+
+class VarNet(models.VarNet):
+    """Unrolled gradient descent with a learned regularizer and learned coil maps S = S_w(center of y):
+
+        k_{t+1} = k_t - eta_t M (k_t - y) - F S u_t,   u_t = U_t(S^H F^H k_t),   image = rss(F^H k_T).
+
+    cascades, channels, pools: number of steps, and the U-Net U_t of each; sensitivity_channels, sensitivity_pools:
+    the U-Net S_w; sensitivity_start: "network" takes its output for the maps, as fastMRI does, "center" adds it to
+    the image of the center lines, which is a fair estimate before any training; form: "fastmri" computes the
+    line above with fastMRI's modules, "fast" the same numbers from coil-combined images.
+
+    The fast form. With x_0 = F^H y, P = F^H M F and S^H S = 1 every iterate can be written
+
+        F^H k_t = x_0 + S a_t + P S b_t,   a_0 = b_0 = 0,
+
+    since M k_t - y = M F S (a_t + b_t): a step is b <- b - eta (a + b), a <- a - u, and the U-Net's input
+    S^H F^H k_t = S^H x_0 + a_t + S^H P S b_t. Nothing of the size of k-space is kept between the cascades, and P is a
+    pair of transforms along x alone where the mask is made of columns.
+
+    Both forms are homogeneous of degree one (each U-Net normalizes its input), so that the file's units cancel.
+    The parameters bear fastMRI's names: published state dicts (cascades=12, channels=18) load as they are.
+    Source: Sriram et al., MICCAI 2020, arXiv 2004.06688, equations 7 to 11.
+    """
+
+    def __init__(
+        self,
+        cascades: int = 12,
+        channels: int = 18,
+        pools: int = 4,
+        sensitivity_channels: int = 8,
+        sensitivity_pools: int = 4,
+        sensitivity_start: str = "network",
+        form: str = "fast",
+    ):
+        super().__init__(cascades, sensitivity_channels, sensitivity_pools, channels, pools)
+        if sensitivity_start not in STARTS:
+            raise BadInput(f"there is no sensitivity_start {sensitivity_start!r}; choose one of {', '.join(STARTS)}")
+        if form not in FORMS:
+            raise BadInput(f"there is no form {form!r}; choose one of {', '.join(FORMS)}")
+        self.sensitivity_start, self.form = sensitivity_start, form
+
+    def forward(self, kspace: Tensor, mask: Tensor) -> Tensor:
+        """Reconstructs: kspace (..., coil, ky, kx) complex, mask (kx,) or (ky, kx) bool, to (..., y, x) real.
+
+        BadInput where the mask leaves out the center.
+        """
+        *_, last = self._iterates(kspace, mask)
+        return rss(last()).reshape(*kspace.shape[:-3], *kspace.shape[-2:])
+
+    def iterates(self, kspace: Tensor, mask: Tensor) -> Tensor:
+        """The image before the first cascade and after each: (cascades + 1, ..., y, x); arguments as `forward`."""
+        images = torch.stack([rss(coils()) for coils in self._iterates(kspace, mask)])
+        return images.reshape(-1, *kspace.shape[:-3], *kspace.shape[-2:])
+
+    def maps(self, kspace: Tensor, mask: Tensor) -> Tensor:
+        """What the sensitivity network sees in the center of k-space: S of norm one, (..., coil, y, x) complex."""
+        center = ifft2c(kspace * _center(mask, kspace.shape[-2:]))
+        return self._maps(center.reshape(-1, *kspace.shape[-3:])).reshape(kspace.shape)
+
+    def _maps(self, center: Tensor) -> Tensor:
+        maps = _normalized(self.sens_net.norm_unet, center.flatten(0, 1)).reshape(center.shape)
+        if self.sensitivity_start == "center":
+            maps = maps + center
+        energy = torch.view_as_real(maps).square().sum((-1, -4))
+        return maps * (energy + torch.finfo(energy.dtype).tiny).rsqrt()[:, None]
+
+    def _iterates(self, kspace: Tensor, mask: Tensor) -> Iterator[Callable[[], Tensor]]:
+        """One function an iterate, that computes the coil images F^H k_t: (batch, coil, y, x)."""
+        center = _center(mask, kspace.shape[-2:])
+        measured = (mask * kspace).reshape(-1, *kspace.shape[-3:])
+        return (self._fast if self.form == "fast" else self._published)(measured, mask, center)
+
+    def _fast(self, kspace: Tensor, mask: Tensor, center: Tensor) -> Iterator[Callable[[], Tensor]]:
+        measured = ifft2c(kspace)
+        maps = self._maps(_project(measured, center))
+        model = Sense(maps, mask)
+        image = start = (maps.conj() * measured).sum(1)
+        a = b = torch.zeros_like(start)
+        yield lambda: measured
+        for number, cascade in enumerate(self.cascades):
+            if number:
+                image = start + a
+            if number > 1:  # b_0 = b_1 = 0
+                image = image + model.gram(b)
+            update = _normalized(cascade.model, image)
+            a, b = a - update, b - cascade.dc_weight * (a + b)
+            yield lambda a=a, b=b: measured + maps * a[:, None] + _project(maps * b[:, None], mask)
+
+    def _published(self, kspace: Tensor, mask: Tensor, center: Tensor) -> Iterator[Callable[[], Tensor]]:
+        measured = torch.view_as_real(kspace)
+        if self.sensitivity_start == "network":
+            # all columns: the center is cut out here, in two dimensions
+            central = torch.view_as_real(kspace * center)
+            maps = self.sens_net(central, mask.expand(kspace.shape)[..., None], kspace.shape[-1])
+        else:
+            maps = torch.view_as_real(self._maps(ifft2c(kspace * center)))
+        current = measured
+        yield lambda: ifft2c(kspace)
+        for cascade in self.cascades:
+            current = cascade(current, measured, mask[..., None], maps)
+            yield lambda k=current: ifft2c(torch.view_as_complex(k))
+
+
+def _normalized(model: models.varnet.NormUnet, image: Tensor) -> Tensor:
+    """fastMRI's NormUnet on complex images (batch, y, x): each part with mean 0 and deviation 1 through the U-Net."""
+    parts = torch.view_as_real(image).movedim(-1, 1)
+    variance, mean = torch.var_mean(parts, (-2, -1), keepdim=True)
+    deviation = (variance + torch.finfo(variance.dtype).tiny).sqrt()
+    ny, nx = image.shape[-2:]
+    top, left = -ny % 16 // 2, -nx % 16 // 2
+    padded = F.pad((parts - mean) / deviation, (left, -nx % 16 - left, top, -ny % 16 - top))
+    output = model.unet(padded)[..., top : top + ny, left : left + nx].to(parts.dtype)
+    return torch.view_as_complex((output * deviation + mean).movedim(1, -1).contiguous())
+
+
+def _project(images: Tensor, mask: Tensor) -> Tensor:
+    """P x = F^H M F x: what images (..., y, x) have at the measured frequencies; the shifts of F cancel in it."""
+    if mask.ndim == 1:
+        return fft.ifft(fft.fft(images).mul_(fft.ifftshift(mask)))
+    return fft.ifft2(fft.fft2(images).mul_(fft.ifftshift(mask)))
+
+
+def _center(mask: Tensor, shape: tuple[int, int]) -> Tensor:
+    """The fully sampled center, as a mask of its own: (kx,) for masks of columns, else (ky, kx)."""
+    fitting(mask, shape)
+    block = center_block(mask.cpu()) if mask.ndim == 2 else (shape[0], center_lines(mask.cpu()))
+    if 0 in block:
+        raise BadInput("the mask leaves out the center of k-space, which the coil maps are learned from; measure it")
+    inside = []
+    for size, count in zip(shape, block, strict=True):
+        offset = torch.arange(size, device=mask.device) - (size // 2 - count // 2)
+        inside.append((offset >= 0) & (offset < count))
+    return inside[1] if mask.ndim == 1 else inside[0][:, None] & inside[1]
