@@ -1,0 +1,120 @@
+"""The solver of the sparsity methods: accelerated proximal gradient, stopped by a certified optimality gap."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from helpers.physics import Sense
+
+EVERY = 10  # iterations between two looks at the gap, each of which costs about as much as two iterations
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What a solver found.
+
+    x           (..., y, x) complex, the image
+    gap         (...) real, a bound of (P(x) - P*) / P(x) for the objective P and its minimum P*; nan if not asked for
+    iterations  how many were taken
+    """
+
+    x: Tensor
+    gap: Tensor
+    iterations: int
+
+
+class DataTerm:
+    """f(x) = 1/2 ||A x - y||^2, computed from the Gram matrix A^H A, b = A^H y and ||y||^2 alone.
+
+    sense: A; kspace: y (..., coil, ky, kx) complex, of which only the sampled entries count.
+    """
+
+    def __init__(self, sense: Sense, kspace: Tensor):
+        self.sense, self.b = sense, sense.adjoint(kspace)
+        self.energy = (sense.mask * kspace).abs().square().sum((-3, -2, -1), dtype=torch.double)
+
+    def products(self, x: Tensor, gram_x: Tensor) -> tuple[Tensor, Tensor]:
+        """||r||^2 and Re <y, r> of the residual r = y - A x, given A^H A x; each (...) double."""
+        along = inner(x, self.b)
+        return (self.energy - 2 * along + inner(x, gram_x)).clamp(min=0), self.energy - along
+
+    def lower_bound(self, x: Tensor, gram_x: Tensor, limit: Tensor) -> Tensor:
+        """The dual objective Re <y, u> - 1/2 ||u||^2 at the best u = s r with 0 <= s <= limit, (...) double.
+
+        It bounds the minimum from below where u is feasible: the limit is the largest scaling for which it is.
+        """
+        square, along = self.products(x, gram_x)
+        s = torch.minimum((along / square.clamp(min=1e-300)).clamp(min=0), limit.double())
+        return s * along - s.square() * square / 2
+
+
+def inner(a: Tensor, b: Tensor) -> Tensor:
+    """Re <a, b> over the last two axes, accumulated in double precision: (..., y, x) complex to (...)."""
+    return (a.real * b.real + a.imag * b.imag).sum((-2, -1), dtype=torch.double)
+
+
+def proximal_gradient(
+    data: DataTerm,
+    prox: Callable[[Tensor, Tensor], Tensor],
+    certificate: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+    tol: float | None,
+    cap: int,
+) -> Solution:
+    """Minimize P(x) = 1/2 ||A x - y||^2 + g(x) from x = A^H y until it is certified to be within tol of its minimum.
+
+    prox(z, step): the minimizer of 1/2 ||x - z||^2 + step g(x), step (..., 1, 1); certificate(x, A^H A x): P(x) and
+    a lower bound of P*, each (...), the latter from a feasible point of the dual problem. Stops when
+    (P(x) - best lower bound so far) / P(x) <= tol in every image of the batch; warns where `cap` iterations come
+    first. With tol None it takes exactly `cap` iterations. Ordinary torch operations throughout, so that autograd
+    passes through the iterations.
+
+    Source: POGM with adaptive restart (Taylor, Hendrickx & Glineur 2017; Kim & Fessler 2018), which needs 0.7 times
+    the iterations of FISTA. Its iterates are where the gradient is taken, so the gap needs no product of its own.
+    """
+    step = 1 / data.sense.bound.clamp(min=torch.finfo(data.b.real.dtype).tiny)
+    x = w = z = data.b
+    theta = gamma = torch.ones_like(step)
+    gap = torch.full(x.shape[:-2], torch.nan, dtype=torch.double, device=x.device)
+    floor = torch.full_like(gap, -torch.inf)
+    for iteration in range(cap + 1):
+        gram_x = data.sense.gram(x)
+        if tol is not None and (iteration % EVERY == 0 or iteration == cap):
+            with torch.no_grad():
+                objective, bound = certificate(x, gram_x)
+                floor = torch.maximum(floor, bound)
+                gap = ((objective - floor) / objective.clamp(min=1e-300)).clamp(min=0)
+                if bool((gap <= tol).all()):
+                    break
+        if iteration == cap:
+            if tol is not None:
+                text = f"stopped by its cap of {cap} iterations at a gap of {float(gap.max()):.1e}, not {tol:.1e}"
+                warnings.warn(text, stacklevel=3)
+            break
+        gradient = gram_x - data.b
+        w_new = x - step * gradient
+        theta_new = (1 + (1 + 4 * theta.square()).sqrt()) / 2
+        gamma_new = (2 * theta + theta_new - 1) / theta_new
+        z_new = w_new + ((theta - 1) * (w_new - w) + theta * (w_new - x) + (theta - 1) / gamma * (z - x)) / theta_new
+        x_new = prox(z_new, gamma_new * step)
+        with torch.no_grad():
+            descent = (x_new - z_new) / (gamma_new * step) - gradient
+            uphill = inner(descent, w_new - w)[..., None, None] < 0
+        theta, gamma = torch.where(uphill, torch.ones_like(theta), theta_new), gamma_new
+        x, w, z = x_new, w_new, z_new
+    return Solution(x, gap, iteration)
+
+
+def soft_threshold(values: Tensor, threshold: Tensor) -> Tensor:
+    """The proximal step of threshold * sum |values|: every modulus shrinks by the threshold, to zero at least.
+
+    values: (..., y, x) complex or real; threshold: broadcasts against them, nonnegative.
+    """
+    least = threshold.square().clamp(min=torch.finfo(threshold.dtype).tiny)
+    if values.is_complex():
+        power = values.real.square() + values.imag.square()
+    else:
+        power = values.square()
+    return values * (1 - threshold / power.clamp(min=least).sqrt())
