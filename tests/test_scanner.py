@@ -1,5 +1,8 @@
 """The synthetic scanner: its contract, the physics of the measurement, and what findings may change."""
 
+import os
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -257,3 +260,25 @@ def test_a_slice_takes_less_than_a_tenth_of_a_second(source):
         seconds.append((time.process_time() - start) / 4)
     torch.set_num_threads(threads)
     assert np.median(seconds) < 0.1
+
+
+@pytest.mark.slow
+def test_the_number_of_threads_does_not_change_a_byte():
+    program = (
+        "import sys, hashlib; from helpers.data import scanner; from helpers.profiles import profile\n"
+        "for source in scanner.SOURCES:\n"
+        "    for name in ('smoke', 'laptop'):\n"
+        "        item = scanner.draw_volume(source, 7, profile(name), 1)[0]\n"
+        "        print(hashlib.sha256(item.kspace.numpy().tobytes() + item.target.numpy().tobytes()).hexdigest())"
+    )
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for threads in ("1", "2")
+    }
+    assert len(printed) == 1 and len(printed.pop().split()) == 6

@@ -14,7 +14,7 @@ from helpers.data.drawing.measurement import SUPERSAMPLING, Scan
 from helpers.data.drawing.tissue import signals
 from helpers.data.slice import Slice
 from helpers.errors import BadInput
-from helpers.profiles import Profile
+from helpers.profiles import PROFILES, Profile
 
 SOURCES = {"knee": 1, "brain": 2, "stanford": 3}
 SPLITS = {"train": 1, "validation": 2, "test": 3}
@@ -35,6 +35,7 @@ MIDDLE = {"coronal": (0, 16), "sagittal": (-26, 26), "axial": (-36, -10), "brain
 PREFIX = {"coronal": "COR", "sagittal": "SAG", "axial": "AX"}
 SPACING = {"knee": (2.8, 3.6), "brain": (4.5, 6), "stanford": (1.5, 2.5)}
 FIELD_OF_VIEW = {"knee": (135, 150), "brain": (185, 255), "stanford": (150, 165)}
+TRAINING_FIELD_OF_VIEW = {"knee": (120, 170), "brain": (165, 260), "stanford": (135, 175)}
 
 
 class Subject:
@@ -60,14 +61,15 @@ class Subject:
         )
         self.middle = chance.uniform("middle", *MIDDLE["brain" if source == "brain" else self.plane])
         self.spacing = chance.uniform("spacing", *SPACING[source])
-        self.signal = signals(chance, self.contrast)
+        self.signal = signals(chance, self.contrast, wide=training)
+        fields = TRAINING_FIELD_OF_VIEW if training else FIELD_OF_VIEW
         self.scan = Scan(
             chance,
             profile,
             source,
             coils,
             plane=self.plane,
-            field_of_view=chance.uniform("field of view", *FIELD_OF_VIEW[source]),
+            field_of_view=chance.uniform("field of view", *fields[source]),
             training=training,
         )
 
@@ -168,7 +170,14 @@ class Synthetic(Sequence):
     split are 0 .. volumes - 1; splits share no subject.
     """
 
-    def __init__(self, source: str, split: str = "test", volumes: int = 20, slices: int = 2, profile: Profile = None):
+    def __init__(
+        self,
+        source: str,
+        split: str = "test",
+        volumes: int = 20,
+        slices: int = 2,
+        profile: Profile = PROFILES["laptop"],
+    ):
         if volumes < 1 or slices < 1:
             raise BadInput(f"a set has at least one volume and one slice, not {volumes} and {slices}")
         self.source, self.split, self.volumes, self.slices, self.profile = source, split, volumes, slices, profile

@@ -1,32 +1,40 @@
 """The paper that anatomy is drawn on: coordinates in mm, random fields, and painting with soft edges."""
 
 import copy
+from functools import lru_cache
 
 import numpy as np
-from scipy import fft
+from scipy import fft, sparse
 
 from helpers.data.drawing.chance import Chance
 
-_MATRICES: dict[tuple[int, int], np.ndarray] = {}
 
-
-def spline_matrix(samples: int, controls: int) -> np.ndarray:
+@lru_cache(maxsize=64)
+def spline_matrix(samples: int, controls: int) -> sparse.csr_array:
     """Catmull-Rom interpolation as a matrix (samples, controls): smooth curves through a few random numbers."""
-    if (samples, controls) not in _MATRICES:
-        place = np.linspace(1, controls - 2.001, samples)
-        left = np.floor(place).astype(int)
-        t = place - left
-        weights = (
-            -0.5 * t**3 + t**2 - 0.5 * t,
-            1.5 * t**3 - 2.5 * t**2 + 1,
-            -1.5 * t**3 + 2 * t**2 + 0.5 * t,
-            0.5 * t**3 - 0.5 * t**2,
-        )
-        matrix = np.zeros((samples, controls), np.float32)
-        for shift, weight in enumerate(weights):
-            np.add.at(matrix, (np.arange(samples), np.clip(left - 1 + shift, 0, controls - 1)), weight)
-        _MATRICES[samples, controls] = matrix
-    return _MATRICES[samples, controls]
+    place = np.linspace(1, controls - 2.001, samples)
+    left = np.floor(place).astype(int)
+    t = place - left
+    weights = (
+        -0.5 * t**3 + t**2 - 0.5 * t,
+        1.5 * t**3 - 2.5 * t**2 + 1,
+        -1.5 * t**3 + 2 * t**2 + 0.5 * t,
+        0.5 * t**3 - 0.5 * t**2,
+    )
+    columns = np.clip(left + np.arange(-1, 3)[:, None], 0, controls - 1)
+    rows = np.broadcast_to(np.arange(samples), columns.shape)
+    entries = np.stack(weights).astype(np.float32).ravel(), (rows.ravel(), columns.ravel())
+    return sparse.coo_array(entries, shape=(samples, controls)).tocsr()
+
+
+def interpolate(grid: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """A smooth picture through the numbers of a coarse grid, whose outermost points lie outside the picture.
+
+    grid: (m, n) real or complex; returns `shape`, of the same type. Sparse products, since those of dense matrices
+    change their last bits with the number of threads.
+    """
+    across = (spline_matrix(shape[1], grid.shape[1]) @ grid.T).T
+    return spline_matrix(shape[0], grid.shape[0]) @ np.ascontiguousarray(across)
 
 
 def cut(whole, window: tuple[slice, slice], shape: tuple[int, int]):
@@ -71,8 +79,7 @@ class Canvas:
         grids = self.chance.array(name, (2, controls + 4, controls + 4))
         turn = self.position * controls / 150
         grid = np.float32(np.cos(turn)) * grids[0] + np.float32(np.sin(turn)) * grids[1]
-        rows, columns = (spline_matrix(n, controls + 4) for n in self.image.shape)
-        return rows @ grid @ columns.T
+        return interpolate(grid, self.image.shape)
 
     def texture(self, name: str, slope: float, low: float = 0.0, high: float = 0.5) -> np.ndarray:
         """Noise with the spectrum 1 / f^slope between `low` and `high` cycles per pixel, unit variance.

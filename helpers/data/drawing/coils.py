@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from helpers.data.drawing.canvas import spline_matrix
+from helpers.data.drawing.canvas import interpolate
 from helpers.data.drawing.chance import Chance
 
 CONTROLS, WIRES = 28, 12
@@ -46,10 +46,7 @@ def coil_maps(
         coarse[coil] = (field_x - 1j * field_y) * gain
     coarse /= np.sqrt((np.abs(coarse[:, 1:-1, 1:-1]) ** 2).sum(0)).mean()
     coarse *= slow_factor(chance, position)
-    up, across = (spline_matrix(n, CONTROLS) for n in shape)
-    maps = np.empty((count, *shape), np.complex64)
-    maps.real, maps.imag = up @ coarse.real @ across.T, up @ coarse.imag @ across.T
-    return maps
+    return np.stack([interpolate(grid, shape) for grid in coarse])
 
 
 def slow_factor(chance: Chance, position: float) -> np.ndarray:
@@ -63,6 +60,6 @@ def slow_factor(chance: Chance, position: float) -> np.ndarray:
     )
     ripples = chance.array("phase ripple", (2, 10, 10))
     ripple = np.cos(position / 25) * ripples[0] + np.sin(position / 25) * ripples[1]
-    smooth = spline_matrix(CONTROLS, 10)
-    phase = phase + 0.25 * smooth @ ripple @ smooth.T + chance.uniform("phase offset", 0, 2 * np.pi)
+    ripple = interpolate(ripple.astype(np.float32), (CONTROLS, CONTROLS))
+    phase = phase + 0.25 * ripple + chance.uniform("phase offset", 0, 2 * np.pi)
     return np.exp(bias + 1j * phase)

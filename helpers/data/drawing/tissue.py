@@ -48,13 +48,17 @@ SEQUENCES = {
 }
 
 
-def signals(chance: Chance, contrast: str) -> dict[str, float]:
+def signals(chance: Chance, contrast: str, wide: bool = False) -> dict[str, float]:
     """How bright each tissue is: the spin-echo equation with the parameters of one scan of one subject.
 
     contrast: a key of SEQUENCES. Returns the magnitude of every tissue, arbitrary units, air being 0. Density varies
-    by 4 % and the relaxation times by 7 % between subjects.
+    by 4 % and the relaxation times by 7 % between subjects. wide: echo and repetition times far outside what is usual,
+    so that a network trained on them has seen more than one protocol.
     """
     repetition_range, echo_range, inversion_range, saturation, residue_range = SEQUENCES[contrast]
+    if wide:
+        repetition_range = 0.8 * repetition_range[0], 1.3 * repetition_range[1]
+        echo_range = 0.3 * echo_range[0], 1.2 * echo_range[1]
     repetition = chance.uniform("repetition time", *repetition_range)
     echo = chance.uniform("echo time", *echo_range)
     saturated = chance.happens("fat saturation", saturation)
