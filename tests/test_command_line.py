@@ -217,6 +217,7 @@ def test_a_reader_that_stops_reading(volume):
 
 
 @real
+@pytest.mark.slow
 @pytest.mark.parametrize("name, least", [("zero-filled", 0.63), ("wavelet", 0.86), ("tv", 0.88)])
 def test_the_main_job_on_a_real_brain(capsys, name, least):
     """Mean SSIM of five masks, lambda tuned on drawings; the figures are the ones promised."""
