@@ -1,6 +1,7 @@
 """Results too long to compute for a page: the tables in results/, where they come from, and what they say."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -25,17 +26,28 @@ def origin(name: str) -> str:
     return f"n = {made['n']} rows, seed {made['seed']}, {made['device']}, made by `{made['command']}`"
 
 
-def findings(quality: pd.DataFrame) -> list[str]:
-    """What the quality table says, one sentence a comparison, with its interval and verdict.
+def claims(quality: pd.DataFrame, pairs: Sequence[tuple[str, str]], scores: Sequence[str] = ("ssim",)) -> pd.DataFrame:
+    """Whether one method beats another: paired difference, interval and verdict, a row a claim and source.
 
-    quality: tidy, one row a slice, source and method, as `python -m helpers evaluate` writes it.
+    quality: tidy, one row a slice, source and method; pairs: (better, worse) as claimed.
     """
-    claims = [("wavelet", "zero-filled"), ("wavelet", "sense"), ("tv", "wavelet")]
-    sentences = []
-    for better, worse in claims:
-        parts = []
+    rows = []
+    for better, worse in pairs:
         for source, group in quality.groupby("source", sort=False):
-            gain = stats.difference(group, better, worse)
-            parts.append(f"{gain} on {source} ({stats.verdict(gain)})")
-        sentences.append(f"**{better} above {worse}** in {figures.SCORES['ssim']}: by {'; '.join(parts)}.")
+            row = {"claim": f"{better} above {worse}", "source": source}
+            for score in scores:
+                gain = stats.difference(group, better, worse, score)
+                row |= {figures.SCORES[score]: str(gain), f"{figures.SCORES[score]}: verdict": stats.verdict(gain)}
+            rows.append(row | {"slices": gain.n, "volumes": gain.volumes})
+    return pd.DataFrame(rows).set_index(["claim", "source"])
+
+
+def findings(quality: pd.DataFrame) -> list[str]:
+    """What the quality table says, one sentence a claim, with interval and verdict of every source."""
+    pairs = [("wavelet", "zero-filled"), ("wavelet", "sense"), ("tv", "wavelet")]
+    table, name = claims(quality, pairs), figures.SCORES["ssim"]
+    sentences = []
+    for claim, rows in table.groupby(level="claim", sort=False):
+        parts = [f"{row[name]} on {source} ({row[f'{name}: verdict']})" for (_, source), row in rows.iterrows()]
+        sentences.append(f"**{claim}**, in {name}: by {'; '.join(parts)}.")
     return sentences
