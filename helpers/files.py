@@ -1,6 +1,7 @@
 """Writing files so that nothing is ever half-written: aside first, then renamed."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,12 +9,35 @@ from pathlib import Path
 
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; it takes the place of `path` when the block ends well, and goes if not."""
+    """A path beside `path` to write to; it takes the place of `path` when the block ends well, and goes if not.
+
+    What a process that was killed has left half-written beside `path` goes, too.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(path.parent, path.name)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         yield part
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path, name: str = "") -> None:
+    """Remove the parts in a folder, of the file `name` or of any, whose process is no more."""
+    for part in folder.glob("*.part"):
+        found = re.fullmatch(r"(.+)\.(\d+)\.part", part.name)
+        if found and found[1] == (name or found[1]) and not running(int(found[2])):
+            part.unlink(missing_ok=True)
+
+
+def running(process: int) -> bool:
+    """Whether a process of that number is there."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True

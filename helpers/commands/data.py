@@ -8,8 +8,6 @@ Example: python -m helpers data scans --source knee --volumes 10 --slices 4
 
 import argparse
 import json
-import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from helpers.data import FOLDERS, boxes, fastmri, scanner
 from helpers.data.drawing.measurement import SUPERSAMPLING
 from helpers.data.hdf5 import opened
 from helpers.errors import BadInput
+from helpers.files import remove_leftovers
 from helpers.profiles import PROFILES, profile
 
 SETTINGS = "drawn_as"
@@ -77,22 +76,3 @@ def drawn_as(path: Path) -> dict | None:
     """The settings with which a volume was drawn; None where it is not of this command."""
     with opened(path) as file:
         return json.loads(file.attrs.get(SETTINGS, "null"))
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Remove what a run that was killed has left half-written: parts of a process that is no more."""
-    for part in folder.glob("*.part"):
-        process = re.search(r"\.(\d+)\.part$", part.name)
-        if process and not running(int(process[1])):
-            part.unlink(missing_ok=True)
-
-
-def running(process: int) -> bool:
-    """Whether a process of that number is there."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True
