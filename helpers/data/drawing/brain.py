@@ -65,14 +65,16 @@ def paint_cerebrum(head: Head) -> np.ndarray:
     outside, sulci = cerebrum_shape(head), sulcus_distance(head)
     if head.z < -8:
         skull_base.paint_floor(head, outside)
-    thick = chance.uniform("cortex", 3.0, 4.1) * (1 + np.float32(0.14) * canvas.field("cortex", 14))
+    thick = chance.uniform("cortex", 3.1, 4.2) * (1 + np.float32(0.14) * canvas.field("cortex", 14))
     canvas.paint(outside, head.brightness("gray matter", 0.06, 0.03))
     patches = np.float32(0.025) * canvas.field("white matter", 9) + np.float32(0.02) * canvas.field("tracts", 18)
     white = head.brightness("white matter", 0.06, 0.03) * (1 + patches)
     core = thick + np.maximum(outside, -sulci)
     coverage = canvas.paint(core, white, soft=canvas.soft + np.float32(0.6))
     fluid = np.maximum(sulci, outside - np.float32(1.0))
-    canvas.paint(fluid, head.brightness("cerebrospinal fluid", 0.03), soft=canvas.soft + np.float32(0.2), alpha=0.8)
+    # many sulci are thinner than a pixel: the share of fluid in them, not their width, is what varies
+    filled = np.clip(0.3 + 1.2 * head.opening + np.float32(0.3) * canvas.field("sulcus fluid", 12), 0.1, 0.9)
+    canvas.paint(fluid, head.brightness("cerebrospinal fluid", 0.03), alpha=filled.astype(np.float32))
     return coverage
 
 

@@ -139,6 +139,6 @@ class Canvas:
 
     def paint(self, distance, signal, soft=None, alpha=1.0) -> np.ndarray:
         """Fills a shape with a tissue's signal and returns its coverage."""
-        coverage = self.coverage(distance, soft) * np.float32(alpha)
+        coverage = self.coverage(distance, soft) * alpha
         self.blend(coverage, signal)
         return coverage

@@ -46,7 +46,7 @@ def branching(
         end = (point[0] + step * np.cos(direction), point[1] + step * np.sin(direction))
         narrow = width * 0.75
         lines.append((point, end, width, narrow))
-        if piece and chance.happens(f"{name} branch {piece}", 0.45 if piece == 2 else 0.22):
+        if piece and chance.happens(f"{name} branch {piece}", 0.4 if piece == 2 else 0.15):
             side = 1 if chance.happens(f"{name} side {piece}", 0.5) else -1
             turn = direction + side * chance.uniform(f"{name} fork {piece}", 0.7, 1.4)
             reach = length * chance.uniform(f"{name} reach {piece}", 0.25, 0.45)
@@ -55,23 +55,23 @@ def branching(
     return lines
 
 
+# length of shallow, middling and deep sulci in mm, and what share of all is up to there
+LENGTHS = ((12, 18, 0.35), (18, 26, 0.8), (26, 35, 1.0))
+
+
 def outer_sulci(head: Head) -> list[Line]:
-    """The sulci of the convexity: about one every 13 mm, mostly shallow, some deep."""
+    """The sulci of the convexity: about one every 11 mm, wandering and waning from slice to slice."""
     chance, lines = head.chance, []
-    count = int(chance.uniform("sulci", 34, 42))
+    count = int(chance.uniform("sulci", 38, 48))
     for number in range(count):
         name = f"sulcus {number}"
-        angle = (
-            2
-            * np.pi
-            * (number + 0.18 * chance.normal(name) + 0.3 * head.z / 40 * chance.normal(name + " slope"))
-            / count
-        )
-        start = head.surface(angle)
+        wander = 0.18 * chance.normal(name) + 0.3 * float(head.z) / 40 * chance.normal(name + " slope")
+        start = head.surface(2 * np.pi * (number + wander) / count)
         kind = chance.uniform(name + " kind", 0, 1)
-        length = chance.uniform(name + " length", *((11, 16) if kind < 0.4 else (16, 23) if kind < 0.82 else (22, 32)))
-        length *= 0.85 + 0.3 * np.cos(head.z / 16 + chance.uniform(name + " phase", 0, 2 * np.pi))
-        inwards = np.arctan2(-start[1] * 0.8, -start[0]) + 0.3 * chance.normal(name + " lean")
+        low, high, _ = next(lengths for lengths in LENGTHS if kind < lengths[2])
+        length = chance.uniform(name + " length", low, high) * min(1.0, np.hypot(*start) / 72)
+        length *= 0.85 + 0.3 * np.cos(float(head.z) / 16 + chance.uniform(name + " phase", 0, 2 * np.pi))
+        inwards = np.arctan2(-0.8 * start[1], -start[0]) + 0.25 * chance.normal(name + " lean")
         lines += branching(head, name, start, inwards, length, head.opening * chance.uniform(name + " open", 0.5, 1.5))
     return lines
 

@@ -28,7 +28,7 @@ class Head(Anatomy):
         canvas.bend("bend", 1.4, 0.4)
         self.x, self.y, self.z, self.flip = canvas.x, canvas.y, np.float32(canvas.position), 1
         self.atrophy = chance.uniform("atrophy", 0, 1) ** 2
-        self.opening = chance.uniform("opening", 0.1, 0.35) + 0.9 * self.atrophy
+        self.opening = chance.uniform("opening", 0.05, 0.3) + 0.9 * self.atrophy
         self._outline()
 
     def project(self, point: Point) -> Point:

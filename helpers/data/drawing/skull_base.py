@@ -24,7 +24,7 @@ def paint_posterior_fossa(head: Head) -> np.ndarray:
         part = half.near([(16, 4, -38), (64, 20, -34)], 12)
         petrous, along = tube(part.point, (16, 4, -38), (60, 20, -34))
         bone = np.float32(0.2) * part.brightness("marrow", 0, 0.3) + np.float32(part.signal["bone"])
-        part.canvas.paint(np.maximum(petrous - (6 + 4 * along), 3 - part.depth), bone)
+        part.canvas.paint(np.maximum(petrous - (6 + 4 * along), -part.skull), bone)
     lobe = ellipsoid(head.point, (0, 46, -40), (head.chance.uniform("cerebellum", 50, 56), 38, 25))
     lobe = np.maximum(lobe, np.float32(1.5) - head.inside)
     return np.maximum(paint_cerebellum(head, lobe), paint_stem(head, lobe))
@@ -95,4 +95,4 @@ def paint_air(head: Head, center: tuple, radii: tuple, cells: float = 0.0) -> No
     """A sinus: nothing gives signal there; `cells` mm of walls between its cells."""
     part = head.near([center], max(radii) + 2)
     shape = ellipsoid(part.point, center, radii) + np.float32(cells) * np.abs(part.speckle)
-    part.canvas.paint(np.maximum(shape, 4 - part.depth), 0, alpha=0.95)
+    part.canvas.paint(np.maximum(shape, 1 - part.skull), 0, alpha=0.95)
