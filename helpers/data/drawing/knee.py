@@ -1,6 +1,6 @@
 """A knee in three dimensions, cut in any plane.
 
-Coordinates in mm: X to the lateral side, Y to the back, Z to the foot; the joint line is at Z = 0. Every slice of a
+Coordinates in mm: x to the lateral side, y to the back, z to the foot; the joint line is at z = 0. Every slice of a
 volume cuts the same shapes, so coronal, sagittal and axial pictures of a subject agree with each other.
 """
 
@@ -13,7 +13,7 @@ from helpers.data.drawing.canvas import Canvas
 from helpers.data.drawing.coils import AXES
 from helpers.data.drawing.shapes import ellipsoid, sigmoid, tube
 
-# name: (X, Y, Z) and radii (X, Y) at the upper and at the lower end
+# name: center (x, y, z) and radii (x, y) at the upper end, the same at the lower end
 MUSCLES = {
     "vastus medialis": ((-24, -10, -110), (17, 24), (-33, -4, -18), (7, 14)),
     "vastus lateralis": ((27, -10, -110), (16, 24), (35, -2, -28), (6, 12)),
@@ -32,7 +32,14 @@ MUSCLES = {
 
 
 class Knee(Anatomy):
-    """One slice of a knee: which of its coordinates runs across the slice depends on the plane."""
+    """One slice of a knee: which of its coordinates runs across the slice depends on the plane.
+
+    size       of the subject; its coordinates are those of a knee of size 1
+    effusion   0 to 1, how much fluid the joint holds
+    Left by one painter for the next: joint_line and plateau, heights in mm of the joint space; fascia, distance to the
+    inner side of the fat under the skin; web, texture of septa; flesh, signal of muscle; wobble, unevenness in mm of its
+    surface; covered, menisci, coverage of what was painted; under_skin, coverage of the fat.
+    """
 
     def __init__(self, canvas: Canvas, plane: str, signal: dict[str, float]):
         super().__init__(canvas, signal, roughness=1.2)
@@ -55,7 +62,7 @@ class Knee(Anatomy):
 def draw_knee(canvas: Canvas, plane: str, signal: dict[str, float]) -> list[knee_findings.Site]:
     """Paints one slice of a healthy knee and returns the places where findings can be.
 
-    plane: "coronal", "sagittal" or "axial"; the position of the canvas is Y, X or Z. signal: of each tissue.
+    plane: "coronal", "sagittal" or "axial"; the position of the canvas is y, x or z. signal: of each tissue.
     """
     knee = Knee(canvas, plane, signal)
     shapes = bones.bone_shapes(knee)
@@ -102,8 +109,8 @@ def paint_muscles(knee: Knee) -> None:
     """Muscles as long bellies along the leg, with fat between and within them."""
     canvas, chance = knee.canvas, knee.chance
     streaks = np.clip(np.float32(0.16) - np.abs(knee.web), 0, 1) * np.float32(2.5)
-    knee.meat = knee.brightness("muscle", 0.06, 0.04)
-    knee.meat += streaks * (knee.signal["fat"] - knee.meat)
+    knee.flesh = knee.brightness("muscle", 0.06, 0.04)
+    knee.flesh += streaks * (knee.signal["fat"] - knee.flesh)
     knee.wobble = np.float32(0.6) - np.float32(0.8) * canvas.field("muscle edge", 16)
     knee.covered = np.zeros_like(canvas.image)
     for name in MUSCLES:
@@ -125,7 +132,7 @@ def paint_muscle(knee: Knee, name: str, bulk: float) -> None:
     coverage = part.canvas.coverage(distance)
     border = part.canvas.coverage(np.abs(distance) - np.float32(0.3)) * np.float32(0.7)
     part.canvas.blend(part.covered * border, part.signal["fat"])
-    part.canvas.blend(coverage * (1 - part.covered), part.meat)
+    part.canvas.blend(coverage * (1 - part.covered), part.flesh)
     np.maximum(part.covered, coverage, out=part.covered)
 
 
