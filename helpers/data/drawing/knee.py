@@ -37,8 +37,8 @@ class Knee(Anatomy):
     size       of the subject; its coordinates are those of a knee of size 1
     effusion   0 to 1, how much fluid the joint holds
     Left by one painter for the next: joint_line and plateau, heights in mm of the joint space; fascia, distance to the
-    inner side of the fat under the skin; web, texture of septa; flesh, signal of muscle; wobble, unevenness in mm of its
-    surface; covered, menisci, coverage of what was painted; under_skin, coverage of the fat.
+    inner side of the fat under the skin; web, texture of septa; flesh, signal of muscle; wobble, unevenness of its
+    surface in mm; covered, menisci, coverage of what was painted; under_skin, coverage of the fat.
     """
 
     def __init__(self, canvas: Canvas, plane: str, signal: dict[str, float]):
