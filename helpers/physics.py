@@ -41,8 +41,9 @@ class Sense:
         rows = []
         image = image.expand(torch.broadcast_shapes(image.shape, self.maps.shape[:-3] + self.maps.shape[-2:]))
         for (maps, conjugate), block in zip(self.blocks, image.split(self.height, dim=-2), strict=True):
-            spectra = fft.fft(maps * block[..., None, :, :]) * self.shifted_mask
-            rows.append((fft.ifft(spectra) * conjugate).sum(-3))
+            # in place, because memory that is freed and asked for again costs as much as the transforms
+            images = fft.ifft(fft.fft(maps * block[..., None, :, :]).mul_(self.shifted_mask))
+            rows.append(images.mul_(conjugate).sum(-3))
         return torch.cat(rows, dim=-2)
 
     @property
