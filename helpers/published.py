@@ -42,7 +42,7 @@ def wavelet(kspace: Tensor, mask: Tensor, lam: float = 0.035, step: float = 0.02
     lambda 1e-18, which is lam = 0 here. Contract of a method: kspace (coil, ky, kx), returns (y, x).
     """
     unit = physics.scale(kspace)
-    y = kspace / unit
+    y = kspace / unit[..., None]
     A = physics.Sense(coils.espirit(y, mask), mask)
     rows, columns = (low_pass(n).to(y.device, y.real.dtype) for n in y.shape[-2:])
     backprojection, x = A.adjoint(y), torch.zeros_like(y[..., 0, :, :])
@@ -51,4 +51,4 @@ def wavelet(kspace: Tensor, mask: Tensor, lam: float = 0.035, step: float = 0.02
         signs = torch.complex(coefficients.real.sign(), coefficients.imag.sign())
         penalty = rows.T.to(x.dtype) @ signs @ columns.to(x.dtype)
         x = x - step * (A.gram(x) - backprojection + lam * penalty)
-    return x.abs() * unit[..., 0, :, :]
+    return x.abs() * unit

@@ -12,7 +12,7 @@ from helpers import methods, study
 from helpers.data.slice import Slice
 from helpers.files import written_aside
 
-GRID = tuple(float(f"{value:.2g}") for value in np.geomspace(1e-4, 1e-2, 9))
+GRID = tuple(float(f"{value:.2g}") for value in np.geomspace(10**-3.5, 1e-2, 7))
 TUNED = Path(methods.__file__).with_name("tuned.json")
 
 

@@ -56,9 +56,9 @@ class Subject:
         if coils is None:
             low, high = max(3, profile.coils // 2), profile.coils + profile.coils // 2
             coils = int(chance.uniform("coils", low, high + 1)) if training else profile.coils
-        self.snr = (
-            chance.log_uniform("snr", *(TRAINING_SNR if training else SNR[self.contrast])) if snr is None else snr
-        )
+        # the second site is never trained on: it has one noise level, that of its scans
+        wide = training and source != "stanford"
+        self.snr = chance.log_uniform("snr", *(TRAINING_SNR if wide else SNR[self.contrast])) if snr is None else snr
         self.middle = chance.uniform("middle", *MIDDLE["brain" if source == "brain" else self.plane])
         self.spacing = chance.uniform("spacing", *SPACING[source])
         self.signal = signals(chance, self.contrast, wide=training)
