@@ -7,7 +7,6 @@ import zlib
 
 import numpy as np
 import torch
-from sigpy.mri.samp import _poisson
 from torch import Tensor
 
 from helpers.errors import BadInput
@@ -73,6 +72,8 @@ def poisson_mask(
     2 %. The search is here since sigpy.mri.poisson never returns where nothing meets it. The corners of k-space, a
     fifth of it, are left out. shape: (ky, kx). Returns (ky, kx) bool; BadInput for impossible numbers.
     """
+    from sigpy.mri.samp import _poisson  # here, since it takes a second that only these masks need
+
     _counts(shape[0] * shape[1], acceleration, center_fraction**2)
     if acceleration < 2:
         raise BadInput(f"Poisson discs of neighboring entries do not reach {acceleration:g}; ask for 2 or more")

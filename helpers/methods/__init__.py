@@ -18,6 +18,7 @@ from torch import Tensor
 from helpers.errors import BadInput
 
 Method = Callable[[Tensor, Tensor], Tensor]
+TUNED = Path(__file__).with_name("tuned.json")
 
 
 @dataclass(frozen=True)
@@ -75,10 +76,9 @@ def tuned(name: str, source: str) -> dict:
     """
     entry = _entry(name)
     if entry.weight is None:
-        raise BadInput(
-            f"{name} has no weight to tune; these have: {', '.join(n for n in REGISTRY if REGISTRY[n].weight)}"
-        )
-    values = _tuned()[entry.weight]
+        weighted = ", ".join(each for each in REGISTRY if REGISTRY[each].weight)
+        raise BadInput(f"{name} has no weight to tune; these have: {weighted}")
+    values = json.loads(TUNED.read_text("utf8"))[entry.weight]
     if source not in values:
         raise BadInput(f"{name} was not tuned for the source {source!r}; choose one of {', '.join(values)}")
     return values[source]
@@ -88,7 +88,3 @@ def _entry(name: str) -> Entry:
     if name not in REGISTRY:
         raise BadInput(f"there is no method {name!r}; choose one of {', '.join(REGISTRY)}")
     return REGISTRY[name]
-
-
-def _tuned() -> dict:
-    return json.loads(Path(__file__).with_name("tuned.json").read_text("utf8"))

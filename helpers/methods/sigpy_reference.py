@@ -32,7 +32,8 @@ def wavelet(kspace: Tensor, mask: Tensor, lam: float, iterations: int = 100) -> 
 def tv(kspace: Tensor, mask: Tensor, lam: float, iterations: int = 100) -> Tensor:
     """min_x 1/2 ||M F S x - y||^2 + lam ||G x||_1 by sigpy.mri.app.TotalVariationRecon: primal-dual hybrid gradient.
 
-    G: periodic forward differences along both axes. Arguments and image as in `methods.tv`.
+    G: periodic differences along both axes, each penalized by itself, where `methods.tv` penalizes their length.
+    Arguments and image as there.
     """
     # ||A||^2 + ||G||^2 <= 1 + 8
     return _each(app.TotalVariationRecon, kspace, mask, lamda=lam, max_iter=iterations, sigma=1, tau=1 / 9)
