@@ -27,7 +27,9 @@ from helpers.training_data import Stream, blocks_of, example
 
 CHECKPOINTS = Path(__file__).resolve().parents[1] / "_build" / "training"
 LOG_EVERY = 50  # steps
-SAVE_EVERY = 120  # seconds
+CROPPED = (
+    0.5  # share of the steps that see bands of rows, which cost less; the others see the readout as it is measured
+)
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Run:
     """How a training is run, which its weights do not depend on (up to rounding, where the device changes).
 
     folder, checkpoints  where card and weights, and where checkpoints, log and lock go
-    hours                stop cleanly after so many, to be resumed
+    hours                stop cleanly after so many, to be resumed; validate_every: steps; save_every: seconds
     start                a card and weights to start from, and whether to go on where their training stopped
     """
 
@@ -47,6 +49,7 @@ class Run:
     hours: float = math.inf
     validate_every: int = 500
     volumes: int = 20
+    save_every: float = 120
     command: str = ""
     start: str | None = None
     go_on: bool = False
@@ -135,7 +138,7 @@ class Training:
                 if last or done.step % LOG_EVERY == 0:
                     self.write_log()
                 over = self.agreed(time.monotonic() - started > 3600 * self.run.hours)
-                if last or over or self.agreed(time.monotonic() - saved > SAVE_EVERY):
+                if last or over or self.agreed(time.monotonic() - saved > self.run.save_every):
                     self.save()
                     saved = time.monotonic()
                 if over:
@@ -154,7 +157,7 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(done.step, recipe.steps, recipe.learning_rate, done.restarts[-1])
         key = (recipe.seed, done.step, self.rank)
-        data = example(self.stream.at(done.step), key, recipe.batch, cropped=done.step < recipe.steps / 2)
+        data = example(self.stream.at(done.step), key, recipe.batch, cropped=done.step < CROPPED * recipe.steps)
         target = data.target.to(self.device)
         kind, low = self.device.type, self.run.precision == "bfloat16"
         with torch.autocast(kind, torch.bfloat16, enabled=low):

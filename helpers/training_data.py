@@ -178,7 +178,7 @@ def band(kspace: Tensor, height: int, offset: int) -> Tensor:
     """k-space of `height` rows of the image around the row `offset` below its center; see `crop_readout`."""
     rows = kspace.shape[-2]
     frequency = torch.arange(rows, device=kspace.device) - rows // 2
-    ramp = torch.exp(2j * torch.pi * offset / rows * frequency).to(kspace.dtype)
+    ramp = torch.exp(2j * torch.pi * offset / rows * frequency.double()).to(kspace.dtype)
     return crop_readout(kspace * ramp[:, None], height)
 
 

@@ -30,7 +30,7 @@ def summary(rows: pd.DataFrame) -> dict:
     """Mean and 95 % bootstrap interval over volumes of every score, as [mean, low, high], and how many there were."""
     found = {name: stats.interval(rows[name], rows["volume"]) for name in SCORES}
     count = next(iter(found.values()))
-    return {name: [each.mean, each.low, each.high] for name, each in found.items()} | {
+    return {name: [float(value) for value in (each.mean, each.low, each.high)] for name, each in found.items()} | {
         "n": count.n,
         "volumes": count.volumes,
     }

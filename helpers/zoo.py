@@ -60,7 +60,8 @@ def load(name: str, device: str | torch.device = "cpu", folder: Path = ZOO) -> n
 
 def assembled(architecture: Mapping, state: Mapping[str, Tensor], origin: str) -> nn.Module:
     """The frozen network of an architecture with these weights; origin: where they come from, for the sentence."""
-    network = networks.build(dict(architecture))
+    with torch.random.fork_rng(devices=[]):  # initial weights are drawn in vain, and must not move others' numbers
+        network = networks.build(dict(architecture))
     own = network.state_dict()
     strange = sorted(own.keys() ^ state.keys()) or [key for key in own if own[key].shape != state[key].shape]
     if strange:

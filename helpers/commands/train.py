@@ -52,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--workers", type=int, default=0, help="processes that draw ahead (default: 0, drawn in between)")
     how.add_argument("--hours", type=float, default=math.inf, help="stop cleanly after so many, to go on later")
     how.add_argument("--validate-every", type=int, default=500, metavar="STEPS", help="(default: 500)")
+    how.add_argument("--save-every", type=float, default=120, metavar="SECONDS", help="(default: 120)")
     how.add_argument("--volumes", type=int, default=20, help="validation volumes (default: 20)")
     how.add_argument("--fresh", action="store_true", help="begin anew where there is a checkpoint")
     how.add_argument(
@@ -124,6 +125,7 @@ def trained(recipe: Recipe, args: argparse.Namespace) -> dict:
         workers=args.workers,
         hours=args.hours,
         validate_every=args.validate_every,
+        save_every=args.save_every,
         volumes=args.volumes,
         command=shlex.join(["python", "-m", "helpers", *sys.argv[1:]]),
         start=recipe.name if own else None if args.start == "zoo" else args.start,
