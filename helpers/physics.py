@@ -1,5 +1,6 @@
 """What the scanner does: y = M F S x + noise, with its adjoint, and the one scale that every method works in."""
 
+import math
 from functools import cached_property
 
 import torch
@@ -8,6 +9,8 @@ from torch import Tensor, fft
 from helpers.fourier import fft2c, ifft2c
 
 CACHE = 2**17  # complex numbers that a processor keeps close by: the Gram operator works on no more at a time
+
+OUTER = 0.05  # share of the measured entries that the noise is read from
 
 
 class Sense:
@@ -87,3 +90,22 @@ def scale(kspace: Tensor) -> Tensor:
     images = rss(ifft2c(kspace)).flatten(-2)
     unit = torch.quantile(images, 0.99, dim=-1)[..., None, None]
     return torch.where(unit > 0, unit, torch.ones_like(unit))
+
+
+def noise_level(kspace: Tensor, mask: Tensor) -> Tensor:
+    """The standard deviation of the noise in a measurement, per real and imaginary part, from the measurement alone.
+
+    Far out along the fully sampled readout there is little but noise. The median modulus of the outermost twentieth
+    of the measured entries, by |ky|, is that of a Rayleigh distribution, sqrt(2 ln 2) deviations; entries that are
+    exactly zero were never measured. Edges of the image make the level too high where the noise is low.
+
+    kspace: (..., coil, ky, kx) complex, zero where nothing was measured; mask: (kx,) or (ky, kx) bool. Returns
+    (...) real, in the units of kspace; 0 for a measurement of zeros.
+    """
+    ny = kspace.shape[-2]
+    counts = mask.expand(kspace.shape[-2:]).sum(-1)
+    outermost = (torch.arange(ny, device=counts.device) - ny // 2).abs().argsort(descending=True, stable=True)
+    enough = counts[outermost].cumsum(0) >= OUTER * counts.sum()
+    moduli = kspace[..., outermost[: int(enough.nonzero()[0]) + 1], :].abs().flatten(-3)
+    median = torch.where(moduli > 0, moduli, torch.nan).nanmedian(-1).values
+    return median.nan_to_num(0) / math.sqrt(2 * math.log(2))

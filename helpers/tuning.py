@@ -12,15 +12,15 @@ from helpers import methods, study
 from helpers.data.slice import Slice
 from helpers.files import written_aside
 
-GRID = tuple(float(f"{value:.2g}") for value in np.geomspace(10**-3.5, 1e-2, 7))
+GRID = tuple(float(f"{value:.2g}") for value in np.geomspace(0.01, 0.316, 7))
 TUNED = Path(methods.__file__).with_name("tuned.json")
 
 
 def sweep(method: str, slices: Sequence[Slice], grid: Iterable[float] = GRID, seed: int = 0) -> Iterator[dict]:
     """Scores of a method with every weight of the grid on every slice: one row each, as it comes.
 
-    method: one with a parameter `lam`, in normalized units (see `physics.scale`); rows carry `lam` beside what
-    `study.measure` gives. Each slice is measured under its volume's own mask (4x random lines).
+    method: one with a parameter `lam`, a multiple of the noise level (see `solvers.weight`); rows carry `lam`
+    beside what `study.measure` gives. Each slice is measured under its volume's own mask (4x random lines).
     """
     for item in tqdm(slices, desc=f"tuning {method}"):
         mask = study.mask_of(item, seed=seed)

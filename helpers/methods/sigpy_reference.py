@@ -12,11 +12,12 @@ from torch import Tensor
 
 from helpers.coils import espirit
 from helpers.physics import scale
+from helpers.solvers import weight
 
 
 def sense(kspace: Tensor, mask: Tensor, mu: float = 0.01, iterations: int = 100) -> Tensor:
     """`methods.sense` by sigpy.mri.app.SenseRecon: conjugate gradients; arguments and image as there."""
-    return _each(app.SenseRecon, kspace, mask, lamda=mu, max_iter=iterations)
+    return _each(app.SenseRecon, kspace, mask, None, lamda=mu, max_iter=iterations)
 
 
 def wavelet(kspace: Tensor, mask: Tensor, lam: float, iterations: int = 100) -> Tensor:
@@ -26,7 +27,7 @@ def wavelet(kspace: Tensor, mask: Tensor, lam: float, iterations: int = 100) -> 
     is only nearly that of the problem.
     """
     # ||A|| <= 1 for maps of unit norm, so that a step of 1 is safe; left alone, sigpy estimates it from random numbers
-    return _each(app.L1WaveletRecon, kspace, mask, lamda=lam, max_iter=iterations, alpha=1)
+    return _each(app.L1WaveletRecon, kspace, mask, lam, max_iter=iterations, alpha=1)
 
 
 def tv(kspace: Tensor, mask: Tensor, lam: float, iterations: int = 100) -> Tensor:
@@ -36,19 +37,25 @@ def tv(kspace: Tensor, mask: Tensor, lam: float, iterations: int = 100) -> Tenso
     Arguments and image as there.
     """
     # ||A||^2 + ||G||^2 <= 1 + 8
-    return _each(app.TotalVariationRecon, kspace, mask, lamda=lam, max_iter=iterations, sigma=1, tau=1 / 9)
+    return _each(app.TotalVariationRecon, kspace, mask, lam, max_iter=iterations, sigma=1, tau=1 / 9)
 
 
-def _each(solver: Callable, kspace: Tensor, mask: Tensor, **options) -> Tensor:
-    """|x| of one of sigpy's solvers for every slice of a batch, in the units of kspace."""
+def _each(solver: Callable, kspace: Tensor, mask: Tensor, lam: float | None, **options) -> Tensor:
+    """|x| of one of sigpy's solvers for every slice of a batch, in the units of kspace; lam as in `solvers.weight`."""
     unit = scale(kspace)
     slices = (-1, *kspace.shape[-3:])
     maps = espirit(kspace, mask).reshape(slices).cpu().numpy()
-    measured = (kspace / unit[..., None]).reshape(slices).detach().cpu().numpy()
+    normalized = (kspace / unit[..., None]).detach()
+    measured = normalized.reshape(slices).cpu().numpy()
+    given = (
+        [{}] * len(measured)
+        if lam is None
+        else [{"lamda": float(each)} for each in weight(lam, normalized, mask).flatten()]
+    )
     weights = mask.expand(kspace.shape[-2:]).cpu().numpy().astype(measured.real.dtype)
     images = [
-        np.abs(solver(y, s, weights=weights, show_pbar=False, **options).run())
-        for y, s in zip(measured, maps, strict=True)
+        np.abs(solver(y, s, weights=weights, show_pbar=False, **options, **own).run())
+        for y, s, own in zip(measured, maps, given, strict=True)
     ]
     images = torch.from_numpy(np.stack(images)).to(kspace.device)
     return images.reshape(*kspace.shape[:-3], *kspace.shape[-2:]) * unit

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from helpers import coils
 from helpers.physics import Sense, scale
-from helpers.solvers import DataTerm, Solution, proximal_gradient
+from helpers.solvers import DataTerm, Solution, proximal_gradient, weight
 from helpers.total_variation import Prox, lift, power, total_variation
 
 TOLERANCE = 1e-2  # certified; the true distance to the minimum is then some 1e-4
@@ -18,13 +18,13 @@ def reconstruct(
     """Image from few measurements by minimizing 1/2 ||M F S x - y||^2 + lam TV(x) over complex images x.
 
     kspace: (..., coil, ky, kx) complex, zero where nothing was measured; mask: (kx,) or (ky, kx) bool; lam: weight
-    of the penalty on data in the unit of `physics.scale`, a number or (...); tol and cap as in `solve`.
-    Returns |x| (..., y, x) real on the full grid, in the units of kspace; differentiable in kspace. The coil maps
-    S are estimated from the measurement. Source: Lustig et al. 2007; Genzel et al. 2022 attack this method.
+    of the penalty as a multiple of the noise level (see `solvers.weight`), a number or (...); tol and cap as in
+    `solve`. Returns |x| (..., y, x) real on the full grid, in the units of kspace; differentiable in kspace. The
+    coil maps S are estimated from the measurement. Source: Lustig et al. 2007; Genzel et al. 2022 attack this method.
     """
     unit = scale(kspace)
     kspace = kspace / unit[..., None]
-    solution = solve(Sense(coils.espirit(kspace, mask), mask), kspace, lam, tol=tol, cap=cap)
+    solution = solve(Sense(coils.espirit(kspace, mask), mask), kspace, weight(lam, kspace, mask), tol=tol, cap=cap)
     return solution.x.abs() * unit
 
 
@@ -38,8 +38,8 @@ def solve(
 ) -> Solution:
     """Minimize P(x) = 1/2 ||A x - y||^2 + lam TV(x), periodic at the border, TV as in `total_variation`.
 
-    sense: A; kspace: y (..., coil, ky, kx) complex; lam: a number or (...). Stops when the duality gap
-    (P(x) - D) / P(x) <= tol, which bounds (P(x) - P*) / P(x), however exact the inner proximal steps are. D is the
+    sense: A; kspace: y (..., coil, ky, kx) complex; lam: the weight itself, a number or (...). Stops when the duality
+    gap (P(x) - D) / P(x) <= tol, which bounds (P(x) - P*) / P(x), however exact the inner proximal steps are. D is the
     dual objective Re <y, u> - 1/2 ||u||^2 at u = s r: r is the residual at x plus the constant that makes the mean
     of A^H r zero, p a field with D^H p = A^H r, made from the dual field of the last proximal step by one Poisson
     equation, and s the largest scaling with |s p| <= lam; the best D so far counts. Warns after `cap` iterations;

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from helpers import coils
 from helpers.physics import Sense, scale
-from helpers.solvers import DataTerm, Solution, proximal_gradient, soft_threshold
+from helpers.solvers import DataTerm, Solution, proximal_gradient, soft_threshold, weight
 from helpers.wavelet import Wavelet
 
 TOLERANCE = 1e-2  # certified; the true distance to the minimum is then some 1e-4
@@ -19,13 +19,13 @@ def reconstruct(
     """Image from few measurements by minimizing 1/2 ||M F S x - y||^2 + lam ||W x||_1 over complex images x.
 
     kspace: (..., coil, ky, kx) complex, zero where nothing was measured; mask: (kx,) or (ky, kx) bool; lam: weight
-    of the penalty on data in the unit of `physics.scale`, a number or (...); name: the wavelet; tol and cap as in
-    `solve`. Returns |x| (..., y, x) real on the full grid, in the units of kspace; differentiable in kspace.
+    of the penalty as a multiple of the noise level (see `solvers.weight`), a number or (...); name: the
+    wavelet; tol and cap as in `solve`. Returns |x| (..., y, x) real on the full grid, in the units of kspace; differentiable in kspace.
     The coil maps S are estimated from the measurement. Source: Lustig et al. 2007; section 2.2 of the paper.
     """
     unit = scale(kspace)
     kspace = kspace / unit[..., None]
-    solution = solve(Sense(coils.espirit(kspace, mask), mask), kspace, lam, name, tol, cap)
+    solution = solve(Sense(coils.espirit(kspace, mask), mask), kspace, weight(lam, kspace, mask), name, tol, cap)
     return solution.x.abs() * unit
 
 
@@ -39,8 +39,8 @@ def solve(
 ) -> Solution:
     """Minimize P(x) = 1/2 ||A x - y||^2 + lam ||W x||_1, the modulus of all coefficients, W = Wavelet(name).
 
-    sense: A; kspace: y (..., coil, ky, kx) complex; lam: a number or (...). Stops when the duality gap
-    (P(x) - D) / P(x) <= tol, which bounds (P(x) - P*) / P(x). D is the dual objective at u = s r, r the residual
+    sense: A; kspace: y (..., coil, ky, kx) complex; lam: the weight itself, a number or (...). Stops when the duality
+    gap (P(x) - D) / P(x) <= tol, which bounds (P(x) - P*) / P(x). D is the dual objective at u = s r, r the residual
     of an image close to x and s the largest scaling with ||W A^H u||_inf <= lam; the best D so far counts. Warns
     after `cap` iterations; with tol None takes exactly `cap` of them.
     """
