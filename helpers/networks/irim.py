@@ -26,7 +26,7 @@ class IRIM(nn.Module):
 
     The published machine for several coils works on the 15 coil images of fastMRI, without maps. Here eta is the one
     image that coil maps combine (A = M F S, S by ESPIRiT and constant), so that any number of coils will do; its
-    multiplicity, 1 as published, is left out. Source: Putzky and Welling, NeurIPS 2019, arXiv 1911.10914, sections 3 and 4.
+    multiplicity, 1 as published, is left out. Source: Putzky and Welling, NeurIPS 2019, arXiv 1911.10914.
     """
 
     def __init__(

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from helpers.fourier import center_crop, ifft2c
 from helpers.masks import fitting
+from helpers.networks.layout import apply
 from helpers.physics import rss
 
 
@@ -43,5 +44,5 @@ class UNet(Unet):
         mean = image.mean((-2, -1), keepdim=True)
         deviation = image.std((-2, -1), keepdim=True) + torch.finfo(image.dtype).tiny
         normalized = ((image - mean) / deviation).clamp(-6, 6)
-        output = super().forward(normalized.reshape(-1, 1, *image.shape[-2:])).to(image.dtype)
+        output = apply(self, normalized.reshape(-1, 1, *image.shape[-2:])).to(image.dtype)
         return output.reshape(image.shape) * deviation + mean

@@ -10,6 +10,7 @@ from torch import Tensor, fft
 from helpers.errors import BadInput
 from helpers.fourier import ifft2c
 from helpers.masks import center_block, center_lines, fitting
+from helpers.networks.layout import apply
 from helpers.physics import Sense, rss
 
 FORMS = ("fast", "fastmri")
@@ -126,7 +127,7 @@ def _normalized(model: models.varnet.NormUnet, image: Tensor) -> Tensor:
     ny, nx = image.shape[-2:]
     top, left = -ny % 16 // 2, -nx % 16 // 2
     padded = F.pad((parts - mean) / deviation, (left, -nx % 16 - left, top, -ny % 16 - top))
-    output = model.unet(padded)[..., top : top + ny, left : left + nx].to(parts.dtype)
+    output = apply(model.unet, padded)[..., top : top + ny, left : left + nx].to(parts.dtype)
     return torch.view_as_complex((output * deviation + mean).movedim(1, -1).contiguous())
 
 
