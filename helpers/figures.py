@@ -170,7 +170,7 @@ def tuning_curves(table: pd.DataFrame) -> Figure:
         palette = {method: color(method) for method in rows["method"].unique()}
         sns.lineplot(rows, x="lam", y="ssim", hue="method", palette=palette, marker="o", ax=axes, seed=0)
         n = rows.groupby(["volume", "slice"]).ngroups
-        axes.set(xscale="log", xlabel="lambda (normalized units)", ylabel="SSIM", title=f"{source}, n = {n} volumes")
+        axes.set(xscale="log", xlabel="lambda (noise levels)", ylabel="SSIM", title=f"{source}, n = {n} volumes")
     return figure
 
 

@@ -20,8 +20,9 @@ def reconstruct(
 
     kspace: (..., coil, ky, kx) complex, zero where nothing was measured; mask: (kx,) or (ky, kx) bool; lam: weight
     of the penalty as a multiple of the noise level (see `solvers.weight`), a number or (...); name: the
-    wavelet; tol and cap as in `solve`. Returns |x| (..., y, x) real on the full grid, in the units of kspace; differentiable in kspace.
-    The coil maps S are estimated from the measurement. Source: Lustig et al. 2007; section 2.2 of the paper.
+    wavelet; tol and cap as in `solve`. Returns |x| (..., y, x) real on the full grid, in the units of kspace;
+    differentiable in kspace. The coil maps S are estimated from the measurement. Source: Lustig et al. 2007;
+    section 2.2 of the paper.
     """
     unit = scale(kspace)
     kspace = kspace / unit[..., None]

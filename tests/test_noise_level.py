@@ -1,0 +1,68 @@
+"""The noise level of a measurement: known noise is found, units and masks do not matter, and weights follow it."""
+
+import pytest
+import torch
+
+from helpers import masks, study
+from helpers.data.scanner import draw_volume
+from helpers.physics import noise_level
+from helpers.profiles import profile
+from helpers.solvers import weight
+
+
+def noise(*shape: int, deviation: float = 1.0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return deviation * torch.view_as_complex(torch.randn(*shape, 2, generator=generator))
+
+
+@pytest.mark.parametrize("kind", masks.KINDS)
+def test_pure_noise(kind):
+    mask = masks.mask(kind, (128, 72), 4, 0.08, 0)
+    found = noise_level(noise(6, 128, 72, deviation=0.3) * mask, mask)
+    assert float(found) == pytest.approx(0.3, rel=0.1)  # the median of some 700 moduli: 3 % standard error
+
+
+def test_units_and_batches():
+    mask = masks.random_mask(72)
+    y = noise(2, 4, 128, 72) * mask
+    y[1] *= 1e-7
+    found = noise_level(y, mask)
+    assert found.shape == (2,)
+    assert torch.allclose(found, torch.stack([noise_level(each, mask) for each in y]))
+    assert torch.allclose(noise_level(1e7 * y, mask), 1e7 * found)
+
+
+def test_lines_that_the_scanner_left_at_zero_do_not_count():
+    mask = masks.random_mask(72)
+    y = noise(4, 128, 72) * mask
+    expected = noise_level(y, mask)
+    y[..., :8] = 0
+    assert float(noise_level(y, mask)) == pytest.approx(float(expected), rel=0.1)
+
+
+def test_zeros_have_no_noise_and_still_a_weight():
+    mask = masks.random_mask(72)
+    zeros = torch.zeros(4, 128, 72, dtype=torch.complex64)
+    assert noise_level(zeros, mask) == 0 and weight(0.1, zeros, mask) > 0
+
+
+def test_drawn_slices_have_the_noise_that_was_drawn():
+    """The level times the SNR is the signal: the same for one subject at any SNR, where noise outweighs edges."""
+    signals = []
+    for snr in (10, 20, 40):
+        item = draw_volume("knee", 0, profile("smoke"), slices=1, snr=snr)[0]
+        mask = study.mask_of(item)
+        signals.append(float(noise_level(item.kspace * mask, mask)) * snr / float(item.target.quantile(0.9)))
+    assert max(signals) / min(signals) < 1.3
+
+
+def test_the_gradient_is_the_slope():
+    """The level is part of a method's derivative: it moves with the measurement by what autograd says."""
+    mask = masks.random_mask(36)
+    y = (noise(3, 64, 36) * mask).to(torch.complex128).requires_grad_()
+    direction = noise(3, 64, 36).conj().to(torch.complex128) * mask
+    (gradient,) = torch.autograd.grad(noise_level(y, mask), y)
+    step = 1e-7
+    with torch.no_grad():
+        slope = (noise_level(y + step * direction, mask) - noise_level(y - step * direction, mask)) / (2 * step)
+    assert float((gradient.conj() * direction).real.sum()) == pytest.approx(float(slope), rel=1e-5)
