@@ -10,7 +10,7 @@ from helpers.fourier import ifft2c
 from helpers.masks import center_lines
 from helpers.physics import rss
 
-CASCADES, CHANNELS, POOLS, MAPS_CHANNELS, MAPS_POOLS = 3, 4, 2, 2, 4
+CASCADES, CHANNELS, POOLS, MAPS_CHANNELS, MAPS_POOLS = 3, 4, 2, 2, 2
 
 
 def gradients(image, inputs):
@@ -103,23 +103,8 @@ def test_untrained_maps_that_start_from_the_center_are_close_to_those_of_the_sca
     assert energy["center"] > 0.7 > energy["network"]
 
 
-def test_data_consistency_reaches_the_measured_lines():
-    network = make("varnet")
-    with torch.no_grad():
-        for cascade in network.cascades:
-            last = cascade.model.unet.up_conv[-1][1]
-            last.weight.zero_()
-            last.bias.zero_()
-    kspace, mask = measure()
-    # a U-Net that answers 0 adds the mean of its input, which the norm takes back: one constant a cascade
-    network.form = "fast"
-    fast = network(kspace, mask)
-    network.form = "fastmri"
-    assert torch.allclose(fast, network(kspace, mask), atol=1e-11)
-
-
 def test_published_names_and_shapes():
-    theirs = models.VarNet(num_cascades=12, pools=4, chans=18, sens_pools=4, sens_chans=8)
     with torch.device("meta"):
+        theirs = models.VarNet(num_cascades=12, pools=4, chans=18, sens_pools=4, sens_chans=8)
         ours = networks.build({"network": "varnet"})
     assert {n: v.shape for n, v in theirs.state_dict().items()} == {n: v.shape for n, v in ours.state_dict().items()}

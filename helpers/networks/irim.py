@@ -10,6 +10,7 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from helpers.coils import espirit
 from helpers.errors import BadInput
+from helpers.masks import fitting
 from helpers.physics import Sense, scale
 
 
@@ -57,14 +58,15 @@ class IRIM(nn.Module):
 
         maps: (..., coil, y, x) complex, by ESPIRiT where they are not given.
         """
-        state, start, model, unit = self._start(kspace, mask, maps)
-        if self.memory_free:
-            parameters = [parameter for layer in self.layers for parameter in layer.parameters()]
-            state = _MemoryFree.apply(self.layers, model, state, start, *parameters)
-        else:
-            for layer in self.layers:
-                state = state + layer(state, start, model)
-        return _image(state, unit, kspace.shape)
+        with torch.autocast(kspace.device.type, enabled=False):
+            state, start, model, unit = self._start(kspace, mask, maps)
+            if self.memory_free:
+                parameters = [parameter for layer in self.layers for parameter in layer.parameters()]
+                state = _MemoryFree.apply(self.layers, model, state, start, *parameters)
+            else:
+                for layer in self.layers:
+                    state = state + layer(state, start, model)
+            return _image(state, unit, kspace.shape)
 
     @torch.no_grad()
     def iterates(self, kspace: Tensor, mask: Tensor, maps: Tensor | None = None) -> Tensor:
@@ -86,6 +88,7 @@ class IRIM(nn.Module):
 
     def _start(self, kspace: Tensor, mask: Tensor, maps: Tensor | None) -> tuple[Tensor, Tensor, Sense, Tensor]:
         """First state, A^H y, A, and the unit of the image, 0 where nothing was measured."""
+        kspace = fitting(mask, kspace.shape[-2:]) * kspace
         unit = scale(kspace)
         batch = (kspace / unit[..., None]).reshape(-1, *kspace.shape[-3:])
         maps = espirit(batch.detach(), mask) if maps is None else maps.reshape(batch.shape)
@@ -143,9 +146,8 @@ class _MemoryFree(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, layers, model, state, start, *parameters):
-        with torch.autocast(state.device.type, enabled=False):
-            for layer in layers:
-                state = state + layer(state, start, model)
+        for layer in layers:
+            state = state + layer(state, start, model)
         ctx.layers, ctx.model = layers, model
         ctx.save_for_backward(state, start)
         return state

@@ -35,7 +35,8 @@ class VarNet(models.VarNet):
     S^H F^H k_t = S^H x_0 + a_t + S^H P S b_t. Nothing of the size of k-space is kept between the cascades, and P is a
     pair of transforms along x alone where the mask is made of columns.
 
-    Both forms are homogeneous of degree one (each U-Net normalizes its input), so that the file's units cancel.
+    Both forms are homogeneous of degree one (each U-Net normalizes its input), so that the file's units cancel;
+    where nothing was measured the fast one gives 0, fastMRI's 0 / 0.
     The parameters bear fastMRI's names: published state dicts (cascades=12, channels=18) load as they are.
     Source: Sriram et al., MICCAI 2020, arXiv 2004.06688, equations 7 to 11.
     """
