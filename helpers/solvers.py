@@ -60,6 +60,11 @@ def weight(lam: float | Tensor, kspace: Tensor, mask: Tensor) -> Tensor:
     return lam * noise_level(kspace, mask).clamp(min=1e-4)
 
 
+def residual(sense: Sense, kspace: Tensor, x: Tensor) -> Tensor:
+    """1/2 ||A x - y||^2 as it is written, (...) double: k-space (..., coil, ky, kx), images (..., y, x)."""
+    return (sense.forward(x) - sense.mask * kspace).abs().square().sum((-3, -2, -1), dtype=torch.double) / 2
+
+
 def inner(a: Tensor, b: Tensor) -> Tensor:
     """Re <a, b> over the last two axes, accumulated in double precision: (..., y, x) complex to (...)."""
     return (a.real * b.real + a.imag * b.imag).sum((-2, -1), dtype=torch.double)

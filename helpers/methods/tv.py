@@ -5,7 +5,7 @@ from torch import Tensor
 
 from helpers import coils
 from helpers.physics import Sense, scale
-from helpers.solvers import DataTerm, Solution, proximal_gradient, weight
+from helpers.solvers import DataTerm, Solution, proximal_gradient, residual, weight
 from helpers.total_variation import Prox, lift, power, total_variation
 
 TOLERANCE = 1e-2  # certified; the true distance to the minimum is then some 1e-4
@@ -36,7 +36,7 @@ def solve(
     tol: float | None = TOLERANCE,
     cap: int = CAP,
 ) -> Solution:
-    """Minimize P(x) = 1/2 ||A x - y||^2 + lam TV(x), periodic at the border, TV as in `total_variation`.
+    """Minimize the `objective` P(x) = 1/2 ||A x - y||^2 + lam TV(x), periodic at the border.
 
     sense: A; kspace: y (..., coil, ky, kx) complex; lam: the weight itself, a number or (...). Stops when the duality
     gap (P(x) - D) / P(x) <= tol, which bounds (P(x) - P*) / P(x), however exact the inner proximal steps are. D is the
@@ -61,3 +61,8 @@ def solve(
         return value, data.lower_bound(x, gram_x, lam[..., 0, 0] / lengths.clamp(min=torch.finfo(lam.dtype).tiny))
 
     return proximal_gradient(data, prox, certificate, tol, cap)
+
+
+def objective(sense: Sense, kspace: Tensor, lam: float | Tensor, x: Tensor, isotropic: bool = True) -> Tensor:
+    """P(x) = 1/2 ||A x - y||^2 + lam TV(x) of images x (..., y, x), (...) double; arguments as in `solve`."""
+    return residual(sense, kspace, x) + lam * total_variation(x, isotropic)

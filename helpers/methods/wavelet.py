@@ -5,7 +5,7 @@ from torch import Tensor
 
 from helpers import coils
 from helpers.physics import Sense, scale
-from helpers.solvers import DataTerm, Solution, proximal_gradient, soft_threshold, weight
+from helpers.solvers import DataTerm, Solution, proximal_gradient, residual, soft_threshold, weight
 from helpers.wavelet import Wavelet
 
 TOLERANCE = 1e-2  # certified; the true distance to the minimum is then some 1e-4
@@ -37,8 +37,9 @@ def solve(
     name: str = "db4",
     tol: float | None = TOLERANCE,
     cap: int = CAP,
+    levels: int | None = None,
 ) -> Solution:
-    """Minimize P(x) = 1/2 ||A x - y||^2 + lam ||W x||_1, the modulus of all coefficients, W = Wavelet(name).
+    """Minimize the `objective` P(x) = 1/2 ||A x - y||^2 + lam ||W x||_1, W = Wavelet((y, x), name, levels).
 
     sense: A; kspace: y (..., coil, ky, kx) complex; lam: the weight itself, a number or (...). Stops when the duality
     gap (P(x) - D) / P(x) <= tol, which bounds (P(x) - P*) / P(x). D is the dual objective at u = s r, r the residual
@@ -46,7 +47,7 @@ def solve(
     after `cap` iterations; with tol None takes exactly `cap` of them.
     """
     data = DataTerm(sense, kspace)
-    wavelet = Wavelet(tuple(kspace.shape[-2:]), name)
+    wavelet = Wavelet(tuple(kspace.shape[-2:]), name, levels)
     lam = torch.as_tensor(lam, dtype=data.b.real.dtype, device=data.b.device)[..., None, None]
 
     def prox(z: Tensor, step: Tensor) -> Tensor:
@@ -54,10 +55,21 @@ def solve(
 
     def certificate(x: Tensor, gram_x: Tensor) -> tuple[Tensor, Tensor]:
         square, _ = data.products(x, gram_x)
-        value = square / 2 + (lam * wavelet.forward(x).abs()).sum((-2, -1), dtype=torch.double)
-        return value, lower_bound(data, wavelet, lam, x, gram_x)
+        return square / 2 + lam[..., 0, 0] * l1_norm(wavelet, x), lower_bound(data, wavelet, lam, x, gram_x)
 
     return proximal_gradient(data, prox, certificate, tol, cap)
+
+
+def objective(
+    sense: Sense, kspace: Tensor, lam: float | Tensor, x: Tensor, name: str = "db4", levels: int | None = None
+) -> Tensor:
+    """P(x) = 1/2 ||A x - y||^2 + lam ||W x||_1 of images x (..., y, x), (...) double; arguments as in `solve`."""
+    return residual(sense, kspace, x) + lam * l1_norm(Wavelet(tuple(x.shape[-2:]), name, levels), x)
+
+
+def l1_norm(wavelet: Wavelet, x: Tensor) -> Tensor:
+    """||W x||_1, the moduli of all coefficients: images (..., y, x) to (...) double."""
+    return wavelet.forward(x).abs().sum((-2, -1), dtype=torch.double)
 
 
 def lower_bound(data: DataTerm, wavelet: Wavelet, lam: Tensor, x: Tensor, gram_x: Tensor) -> Tensor:
