@@ -1,5 +1,7 @@
 """Laws that every network obeys, and what `build` accepts."""
 
+import json
+
 import pytest
 import torch
 from fastmri.data.transforms import normalize_instance
@@ -138,6 +140,7 @@ def test_weights_survive_a_file(network):
 
 def test_architecture_is_the_whole_description(network):
     described = networks.architecture(network)
+    assert json.loads(json.dumps(described)) == described
     assert networks.architecture(networks.build(described)) == described
     assert {"unet": 4, "varnet": 8, "irim": 6}[described["network"]] == len(described)
 
@@ -192,6 +195,11 @@ def test_layout_changes_neither_values_nor_gradients(shape, channels):
         *(torch.autograd.grad((out * weights).sum(), inputs) for out in (ours, theirs)), strict=True
     ):
         assert torch.allclose(mine, other, rtol=1e-9, atol=1e-9)
+
+
+def test_other_devices_get_fastmri_s_own_pass():
+    with torch.device("meta"):
+        assert layout.apply(Unet(2, 2, 4, 2), torch.ones(3, 2, 37, 26)).shape == (3, 2, 37, 26)
 
 
 def test_unet_is_fastmri_s_pipeline_brought_back_to_units():

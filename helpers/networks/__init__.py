@@ -34,7 +34,8 @@ def build(architecture: dict) -> nn.Module:
         if not _fits(value, known[key].default):
             raise BadInput(f"{name} cannot have {key}={value!r}; its default is {known[key].default!r}")
     network = NETWORKS[name](**options)
-    network.architecture = {"network": name, **{key: known[key].default for key in known}, **options}
+    complete = {"network": name, **{key: known[key].default for key in known}, **options}
+    network.architecture = {key: list(value) if isinstance(value, tuple) else value for key, value in complete.items()}
     return network
 
 
@@ -44,9 +45,9 @@ def architecture(network: nn.Module) -> dict:
 
 
 def _fits(value: object, default: object) -> bool:
-    """Whether a value is of its default's kind: a positive integer, a list of them, a word, a yes or no."""
+    """Whether a value is of its default's kind: a positive integer, a list of them, or a word."""
     if isinstance(default, tuple):
         return isinstance(value, list | tuple) and len(value) > 0 and all(_fits(item, 1) for item in value)
-    if isinstance(default, bool | str):
-        return isinstance(value, type(default))
+    if isinstance(default, str):
+        return isinstance(value, str)
     return (value is None and default is None) or (type(value) is int and value > 0)
