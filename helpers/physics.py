@@ -76,8 +76,13 @@ class Sense:
 
 
 def rss(images: Tensor) -> Tensor:
-    """Root of the sum of squares over the coils: (..., coil, y, x) complex to (..., y, x) real."""
-    return images.abs().square().sum(-3).sqrt()
+    """Root of the sum of squares over the coils: (..., coil, y, x) complex to (..., y, x) real.
+
+    Where all coils are zero its gradient is zero, not undefined.
+    """
+    power = images.abs().square().sum(-3)
+    seen = power > 0
+    return torch.where(seen, torch.where(seen, power, 1).sqrt(), 0)
 
 
 def scale(kspace: Tensor) -> Tensor:

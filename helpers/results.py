@@ -27,9 +27,9 @@ def origin(name: str) -> str:
 
 
 def claims(quality: pd.DataFrame, pairs: Sequence[tuple[str, str]], scores: Sequence[str] = ("ssim",)) -> pd.DataFrame:
-    """Whether one method beats another: paired difference, interval and verdict, a row a claim and source.
+    """Whether one method beats another: paired difference with its interval, and the verdict, a row a claim and source.
 
-    quality: tidy, one row a slice, source and method; pairs: (better, worse) as claimed.
+    quality: tidy, one row a slice, source and method; pairs: (better, worse) as claimed; scores: a column each.
     """
     rows = []
     for better, worse in pairs:
@@ -37,17 +37,16 @@ def claims(quality: pd.DataFrame, pairs: Sequence[tuple[str, str]], scores: Sequ
             row = {"claim": f"{better} above {worse}", "source": source}
             for score in scores:
                 gain = stats.difference(group, better, worse, score)
-                row |= {figures.SCORES[score]: str(gain), f"{figures.SCORES[score]}: verdict": stats.verdict(gain)}
+                row[figures.SCORES[score]] = f"{gain}: {stats.verdict(gain)}"
             rows.append(row | {"slices": gain.n, "volumes": gain.volumes})
     return pd.DataFrame(rows).set_index(["claim", "source"])
 
 
 def findings(quality: pd.DataFrame) -> list[str]:
     """What the quality table says, one sentence a claim, with interval and verdict of every source."""
-    pairs = [("wavelet", "zero-filled"), ("wavelet", "sense"), ("tv", "wavelet")]
-    table, name = claims(quality, pairs), figures.SCORES["ssim"]
-    sentences = []
-    for claim, rows in table.groupby(level="claim", sort=False):
-        parts = [f"{row[name]} on {source} ({row[f'{name}: verdict']})" for (_, source), row in rows.iterrows()]
-        sentences.append(f"**{claim}**, in {name}: by {'; '.join(parts)}.")
-    return sentences
+    table = claims(quality, [("wavelet", "zero-filled"), ("wavelet", "sense"), ("tv", "wavelet")])
+    name = figures.SCORES["ssim"]
+    return [
+        f"**{claim}**, in {name}: " + "; ".join(f"{source} {row[name]}" for (_, source), row in rows.iterrows()) + "."
+        for claim, rows in table.groupby(level="claim", sort=False)
+    ]

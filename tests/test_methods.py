@@ -10,6 +10,7 @@ from helpers import methods
 from helpers.errors import BadInput
 from helpers.fourier import fft2c
 from helpers.masks import poisson_mask, random_mask
+from helpers.physics import rss
 
 NAMES = methods.names()
 # as many steps whatever the input: a law should hold to rounding, not to the tolerance of a stopping rule
@@ -134,3 +135,11 @@ def test_weights_are_data():
 def test_bad_names_are_answered_with_the_choices(call, said):
     with pytest.raises(BadInput, match=said):
         call()
+
+
+def test_the_gradient_of_silent_pixels_is_zero():
+    """Where no coil sees anything the root has no slope; an attack must not turn that into a NaN."""
+    images = torch.zeros(3, 4, 4, dtype=torch.complex64)
+    images[:, 0, 0] = 1j
+    (gradient,) = torch.autograd.grad(rss(images.requires_grad_()).sum(), images)
+    assert torch.isfinite(torch.view_as_real(gradient)).all() and gradient[:, 0, 0].abs().min() > 0

@@ -106,8 +106,8 @@ def test_findings_say_what_the_table_says():
         for v in range(4)
     ]
     said = results.findings(pd.DataFrame(rows))
-    assert "0.150 [0.150, 0.150] on knee (supported)" in said[0]
-    assert "(undecided)" in said[-1]  # tv is no better than wavelet in this table
+    assert "knee 0.150 [0.150, 0.150]: supported" in said[0]
+    assert "undecided" in said[-1]  # tv is no better than wavelet in this table
 
 
 def test_a_missing_table_is_a_sentence():
