@@ -219,7 +219,9 @@ def start(place, *more, steps=100):
     folders = ["--validate-every", "50", "--out", str(place), "--checkpoints", str(place), "--save-every", "0"]
     command = [sys.executable, "-m", "helpers", "train", "killed", *options, *folders, *more]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True)
+    place.mkdir(exist_ok=True)
+    with (place / "said.txt").open("a") as said:
+        return subprocess.Popen(command, stdout=said, stderr=said, env=environment)
 
 
 @pytest.mark.slow
@@ -230,45 +232,72 @@ def test_killed_and_resumed_gives_the_same_weights_bit_for_bit(tmp_path):
         process = start(tmp_path / "parts", *more)
         deadline = time.monotonic() + 60
         while not checkpoint.is_file() or torch.load(checkpoint)["progress"]["step"] < target:
-            assert process.poll() is None and time.monotonic() < deadline, process.communicate()[1]
+            said = tmp_path / "parts" / "said.txt"
+            assert process.poll() is None and time.monotonic() < deadline, said.read_text()
             time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
-        process.communicate()
+        process.wait()
         assert target <= torch.load(checkpoint)["progress"]["step"] < 100
     last = start(tmp_path / "parts")
-    assert last.wait(60) == 0 and whole.wait(60) == 0, last.communicate()[1] + whole.communicate()[1]
+    assert last.wait(60) == 0 and whole.wait(60) == 0, (tmp_path / "parts" / "said.txt").read_text()
     one, other = (torch.load(tmp_path / folder / "killed.pt") for folder in ("whole", "parts"))
     for part in ("network", "average"):
         assert all(torch.equal(one[part][key], other[part][key]) for key in one[part])
     assert one["progress"]["curve"] == other["progress"]["curve"]
-    for name in ("killed.safetensors",):
-        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes()
+    stored = [(tmp_path / folder / "killed.safetensors").read_bytes() for folder in ("whole", "parts")]
+    assert stored[0] == stored[1]
     logs = [list(csv.reader((tmp_path / folder / "killed.csv").open())) for folder in ("whole", "parts")]
     assert [row[:3] for row in logs[0]] == [row[:3] for row in logs[1]]
 
 
 @pytest.mark.slow
-def test_two_processes_share_a_training(tmp_path):
-    """Averaged gradients of two processes are those of one batch, so both keep the same weights."""
+def test_two_processes_average_their_gradients(tmp_path):
+    """One step under torchrun is the step that both examples together would make."""
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "helpers"]
-    options = ["train", "shared", "--architecture", json.dumps(TINY), "--profile", "smoke", "--steps", "20"]
+    options = ["train", "shared", "--architecture", json.dumps(TINY), "--profile", "smoke", "--steps", "1"]
     folders = ["--volumes", "2", "--out", str(tmp_path), "--checkpoints", str(tmp_path)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run([*torchrun, *options, *folders], env=environment, capture_output=True, text=True, timeout=110)
     assert done.returncode == 0, done.stderr
-    card = zoo.card("shared", tmp_path)
-    assert card["processes"] == 2 and card["slices_seen"] == 40
+    assert zoo.card("shared", tmp_path)["slices_seen"] == 2
+    moments = torch.load(tmp_path / "shared.pt")["optimizer"]["state"]
+
+    torch.manual_seed(0)
+    network, loss = networks.build(TINY), loss_function("ssim")
+    drawn = Stream(Drawn(("knee",), SMOKE), batch=2).at(0)
+    for rank in range(2):
+        made = example(drawn, (0, 0, rank))
+        image = center_crop(network(made.kspace, made.mask), tuple(made.target.shape[-2:]))
+        (loss(image, made.target) / 2).backward()
+    torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+    for number, parameter in enumerate(network.parameters()):
+        assert_close(moments[number]["exp_avg"], 0.1 * parameter.grad)  # Adam's first moment after one step
 
 
 # the command
 
 
-def test_a_queue_trains_what_is_not_trained_yet(tiny, capfd, monkeypatch):
+def test_what_is_trained_is_not_trained_again(tiny, tmp_path, capsys, monkeypatch):
     recipe, run, card = tiny
-    monkeypatch.setattr(recipes, "shipped", lambda: {"tiny": recipe, "other": Recipe("other", {"network": "none"})})
-    options = ["--out", str(run.folder), "--checkpoints", str(run.checkpoints), "--json"]
+    monkeypatch.setattr(recipes, "shipped", lambda: {"tiny": recipe})
+    options = ["--out", str(run.folder), "--checkpoints", str(tmp_path), "--json"]
     assert main(["train", "tiny", *options]) == 0
-    assert json.loads(capfd.readouterr().out)["ssim"] == card["ssim"]
+    assert json.loads(capsys.readouterr().out)["ssim"] == card["ssim"]
+    assert main(["train", "tiny", *options, "--steps", "150"]) == 2
+    assert "--from zoo" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_queue_trains_the_others_where_one_fails(tmp_path):
+    (tmp_path / "broken.pt").write_bytes(b"no checkpoint")
+    options = ["--architecture", json.dumps(TINY), "--profile", "smoke", "--steps", "3", "--volumes", "2", "--json"]
+    folders = ["--out", str(tmp_path), "--checkpoints", str(tmp_path), "--jobs", "2"]
+    command = [sys.executable, "-m", "helpers", "train", "one", "broken", "two", *options, *folders]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=110)
+    assert done.returncode == 2
+    assert [json.loads(line)["name"] for line in done.stdout.splitlines()] == ["one", "two"]
+    assert "broken: FAILED" in done.stderr and "is no checkpoint" in done.stderr
+    assert "two: done" in done.stderr
 
 
 @pytest.mark.parametrize(

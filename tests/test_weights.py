@@ -171,7 +171,7 @@ def test_unknown_names():
 
 
 def test_published_state_dicts_fit_by_name_and_shape():
-    """fastMRI's own classes with their defaults, as its scripts build them; U-Nets of 256 channels are held to a smaller one."""
+    """fastMRI's own classes, as its scripts build them; the U-Net of 256 channels, which takes 2 GB, in small."""
     for name, published in (("fastmri:varnet-knee", models.VarNet()), ("fastmri:unet-brain", None)):
         architecture = weights.PUBLISHED[name][1]
         if published is None:
