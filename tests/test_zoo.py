@@ -8,6 +8,7 @@ import torch
 
 from helpers import networks, validation, zoo
 from helpers.errors import BadInput
+from helpers.methods import trained
 
 TINY = {"network": "unet", "channels": 2, "pools": 2}
 
@@ -109,3 +110,14 @@ def test_scored_again_a_card_is_right(name):
 def test_json_of_a_card_is_one_key_a_line(folder):
     text = (folder / "tiny.json").read_text("utf8")
     assert len(text.splitlines()) == len(json.loads(text)) + 2
+
+
+def test_a_trained_method_is_differentiable_in_the_kspace(folder, monkeypatch):
+    monkeypatch.setattr(zoo, "load", lambda name, device, load=zoo.load: load(name, device, folder))
+    monkeypatch.setattr(trained, "network", trained.network.__wrapped__)
+    kspace = torch.randn(3, 20, 24, dtype=torch.complex64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    mask = torch.arange(24) % 2 == 0
+    trained.reconstruct(kspace * mask, mask, "tiny").sum().backward()
+    assert kspace.grad[..., mask].abs().min() > 0 and not kspace.grad[..., ~mask].any()
+    with pytest.raises(BadInput, match="no network 'huge'"):
+        trained.reconstruct(kspace, mask, "huge")
