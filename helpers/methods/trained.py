@@ -10,8 +10,8 @@ from helpers import weights, zoo
 def reconstruct(kspace: Tensor, mask: Tensor, name: str) -> Tensor:
     """A trained network: what it learned from drawn or measured subjects decides, its weights are fixed.
 
-    kspace (..., coil, ky, kx) complex, mask (kx,) or (ky, kx) bool, to image (..., y, x) real; name: of the zoo, such as
-    varnet-brain, or fastmri:varnet-brain. Computed where the k-space is; differentiable in it.
+    kspace (..., coil, ky, kx) complex, mask (kx,) or (ky, kx) bool, to image (..., y, x) real; name: of the zoo,
+    such as varnet-brain, or fastmri:varnet-brain. Computed where the k-space is; differentiable in it.
     """
     return network(name, str(kspace.device))(kspace, mask)
 
