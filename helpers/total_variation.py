@@ -11,13 +11,24 @@ def gradient(planes: Tensor) -> Tensor:
 
     planes: real, one plane for a real image, two (real and imaginary part) for a complex one; see `to_planes`.
     """
-    return torch.stack([planes - planes.roll(1, -2), planes - planes.roll(1, -1)], -4)
+    field = torch.stack([planes, planes], -4)
+    down, right = field.select(-4, 0), field.select(-4, 1)
+    down[..., 1:, :].sub_(planes[..., :-1, :])
+    down[..., :1, :].sub_(planes[..., -1:, :])
+    right[..., 1:].sub_(planes[..., :-1])
+    right[..., :1].sub_(planes[..., -1:])
+    return field
 
 
 def gradient_adjoint(field: Tensor) -> Tensor:
     """D^H p, minus the divergence: (..., 2, plane, y, x) to (..., plane, y, x)."""
     down, right = field.unbind(-4)
-    return down - down.roll(-1, -2) + right - right.roll(-1, -1)
+    image = down + right
+    image[..., :-1, :].sub_(down[..., 1:, :])
+    image[..., -1:, :].sub_(down[..., :1, :])
+    image[..., :-1].sub_(right[..., 1:])
+    image[..., -1:].sub_(right[..., :1])
+    return image
 
 
 def to_planes(image: Tensor) -> Tensor:
@@ -62,17 +73,17 @@ class Prox:
         field = extrapolated = self.field
         t = 1.0
         for _ in range(self.inner):
-            moved = extrapolated + gradient((planes - gradient_adjoint(extrapolated)) / 8)
-            new = self.project(moved)
+            short = planes - gradient_adjoint(extrapolated)
+            new = self.project(torch.add(extrapolated, gradient(short), alpha=1 / 8))
             t_new = (1 + (1 + 4 * t * t) ** 0.5) / 2
-            extrapolated, field, t = new + (t - 1) / t_new * (new - field), new, t_new
+            extrapolated, field, t = torch.lerp(field, new, 1 + (t - 1) / t_new), new, t_new
         self.field = field
         return from_planes(planes - gradient_adjoint(field)) * step
 
     def project(self, field: Tensor) -> Tensor:
         """The closest field no longer than lam anywhere."""
         least = self.limit.square().clamp(min=torch.finfo(field.dtype).tiny)
-        return field * (self.limit / power(field, self.isotropic).clamp(min=least).sqrt())
+        return field * power(field, self.isotropic).clamp(min=least).rsqrt().mul(self.limit)
 
 
 def lift(image: Tensor, field: Tensor) -> Tensor:

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from helpers.errors import BadInput
 
-BLOCK = 16  # samples of a line computed by one small matrix product: the fastest of 8 to 64 on a CPU
+DENSE = 96  # lines up to this length are transformed by one matrix product
+BLOCK = 16  # of longer lines, so many samples by one: the fastest of 8 to 64 on a CPU
 COARSEST = 16  # default levels stop before the low band of either axis would be shorter than this
 
 
@@ -64,9 +65,8 @@ class _Transform(torch.autograd.Function):
             raise BadInput(f"a wavelet transform for {wavelet.shape} was given an image of {tuple(values.shape[-2:])}")
         out = values.clone(memory_format=torch.contiguous_format)
         for ny, nx in reversed(wavelet.sizes) if adjoint else wavelet.sizes:
-            corner = out[..., :ny, :nx]
-            corner = _lines(_lines(corner, wavelet.name, adjoint).mT.contiguous(), wavelet.name, adjoint).mT
-            out[..., :ny, :nx] = corner
+            corner = _columns(out[..., :ny, :nx], wavelet.name, adjoint)
+            out[..., :ny, :nx] = _columns(corner.mT, wavelet.name, adjoint).mT
         return out
 
     @staticmethod
@@ -82,12 +82,14 @@ class _Transform(torch.autograd.Function):
         return _Transform.apply(tangent, ctx.wavelet, ctx.adjoint)
 
 
-def _lines(values: Tensor, name: str, adjoint: bool) -> Tensor:
+def _columns(values: Tensor, name: str, adjoint: bool) -> Tensor:
     """One level along the second-last axis: (..., n, m) to [low; high], or back when adjoint."""
     if values.is_complex():
-        planes = torch.view_as_real(values.contiguous()).flatten(-2)
-        return torch.view_as_complex(_lines(planes, name, adjoint).unflatten(-1, (-1, 2)))
+        pairs = torch.view_as_real(values.contiguous()).flatten(-2)
+        return torch.view_as_complex(_columns(pairs, name, adjoint).unflatten(-1, (-1, 2)))
     n = values.shape[-2]
+    if n <= DENSE:
+        return _matrix(n, name, adjoint, values.dtype, values.device) @ values
     even, low = n - n % 2, (n + 1) // 2
     if not adjoint:
         pairs = _slide(values, even, name, adjoint)
@@ -119,18 +121,25 @@ def _rows(n: int, reach: int, device: torch.device) -> Tensor:
 
 @lru_cache
 def _kernel(name: str, adjoint: bool, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """The rows of the band matrix that make one block, (BLOCK, BLOCK + reach)."""
+    """The rows of the band matrix that make one block, (BLOCK, BLOCK + reach): cut from the middle of a dense one."""
+    reach = pywt.Wavelet(name).dec_len
+    n = BLOCK + 2 * reach
+    bands = _matrix(n, name, False, dtype, device)
+    pairs = torch.stack([bands[: n // 2], bands[n // 2 :]], 1).reshape(n, n)
+    pairs = pairs.T if adjoint else pairs
+    return pairs[reach : reach + BLOCK, reach // 2 : reach // 2 + BLOCK + reach].contiguous()
+
+
+@lru_cache
+def _matrix(n: int, name: str, adjoint: bool, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """One level of lines of length n as a matrix (n, n)."""
     filters = np.array([pywt.Wavelet(name).rec_lo, pywt.Wavelet(name).rec_hi])
     taps = filters.shape[1]
-    reach = -(-(taps - 2) // 4) * 4  # half of it on either side, and even so that pairs stay pairs
-    before = taps // 2 - 1
-    band = np.zeros((BLOCK + 2 * reach, BLOCK + 4 * reach))
-    for pair in range(band.shape[0] // 2):
-        start = 2 * pair + reach - before
-        band[2 * pair : 2 * pair + 2, start : start + taps] = filters
-    middle = slice(reach, reach + BLOCK)
-    if adjoint:
-        kernel = band[reach // 2 : BLOCK + 3 * reach // 2, 2 * reach : 2 * reach + BLOCK].T
-    else:
-        kernel = band[middle, 3 * reach // 2 : 3 * reach // 2 + BLOCK + reach]
-    return torch.from_numpy(kernel.copy()).to(device, dtype)
+    even, low = n - n % 2, (n + 1) // 2
+    matrix = np.zeros((n, n))
+    matrix[even // 2 : low, even:] = 1
+    for pair in range(even // 2):
+        samples = (2 * pair - taps // 2 + 1 + np.arange(taps)) % even
+        np.add.at(matrix[pair], samples, filters[0])
+        np.add.at(matrix[low + pair], samples, filters[1])
+    return torch.from_numpy(matrix.T.copy() if adjoint else matrix).to(device, dtype)
