@@ -211,14 +211,16 @@ def say(sentence: str) -> None:
     display(Markdown(sentence))
 
 
+def code(function: Callable) -> str:
+    """The source of a function without its docstring."""
+    lines = textwrap.dedent(inspect.getsource(function))
+    if function.__doc__:
+        start = lines.index('"""')
+        end = lines.index('"""', start + 3) + 3
+        lines = lines[:start].rstrip() + lines[end:]
+    return lines.strip()
+
+
 def listing(*functions: Callable) -> None:
-    """Show the lines of `helpers` that carry an equation out, without docstrings: what runs is what is shown."""
-    blocks = []
-    for function in functions:
-        lines = textwrap.dedent(inspect.getsource(function))
-        if function.__doc__:
-            start = lines.index('"""')
-            end = lines.index('"""', start + 3) + 3
-            lines = lines[:start].rstrip() + lines[end:]
-        blocks.append(f"`{function.__module__}`\n\n```python\n{lines.strip()}\n```")
-    say("\n\n".join(blocks))
+    """Show the lines of `helpers` that carry an equation out: what runs is what is shown."""
+    say("\n\n".join(f"`{f.__module__}.{f.__qualname__}`\n\n```python\n{code(f)}\n```" for f in functions))

@@ -76,11 +76,12 @@ class Sense:
 
 
 def rss(images: Tensor) -> Tensor:
-    """Root of the sum of squares over the coils: (..., coil, y, x) complex to (..., y, x) real.
+    """Root of the sum of squares over the coils: (..., coil, y, x) complex to (..., y, x) real."""
+    return root(images.abs().square().sum(-3))
 
-    Where all coils are zero its gradient is zero, not undefined.
-    """
-    power = images.abs().square().sum(-3)
+
+def root(power: Tensor) -> Tensor:
+    """The square root of a real, nonnegative tensor, whose gradient is zero, not undefined, where the power is."""
     seen = power > 0
     return torch.where(seen, torch.where(seen, power, 1).sqrt(), 0)
 
@@ -114,3 +115,16 @@ def noise_level(kspace: Tensor, mask: Tensor) -> Tensor:
     moduli = kspace[..., outermost[: int(enough.nonzero()[0]) + 1], :].abs().flatten(-3)
     median = torch.where(moduli > 0, moduli, torch.nan).nanmedian(-1).values
     return median.nan_to_num(0) / math.sqrt(2 * math.log(2))
+
+
+def expected_rss(image: Tensor, kspace: Tensor, mask: Tensor) -> Tensor:
+    """The reference that a complex image x leads one to expect: sqrt(|x|^2 + 2 C sigma^2).
+
+    The reference of the field is the RSS of noisy coil images: noise of C coils, sigma in each real and imaginary
+    part, lifts it above |x|, most of all in the air. A method that gives |x| is marked down for having no noise.
+
+    image: (..., y, x) complex; kspace, mask: the measurement, as in `noise_level`, in the same units. Returns
+    (..., y, x) real.
+    """
+    floor = 2 * kspace.shape[-3] * noise_level(kspace, mask).square()
+    return root(image.abs().square() + floor[..., None, None])

@@ -12,7 +12,7 @@ from helpers import methods, study
 from helpers.data.slice import Slice
 from helpers.files import written_aside
 
-GRID = tuple(float(f"{value:.2g}") for value in np.geomspace(0.02, 0.32, 7))
+GRID = tuple(float(f"{value:.2g}") for value in np.geomspace(0.05, 0.8, 7))
 TUNED = Path(methods.__file__).with_name("tuned.json")
 
 

@@ -5,7 +5,8 @@ import torch
 
 from helpers import masks, study
 from helpers.data.scanner import draw_volume
-from helpers.physics import noise_level
+from helpers.fourier import ifft2c
+from helpers.physics import expected_rss, noise_level, rss
 from helpers.profiles import profile
 from helpers.solvers import weight
 
@@ -66,3 +67,17 @@ def test_the_gradient_is_the_slope():
     with torch.no_grad():
         slope = (noise_level(y + step * direction, mask) - noise_level(y - step * direction, mask)) / (2 * step)
     assert float((gradient.conj() * direction).real.sum()) == pytest.approx(float(slope), rel=1e-5)
+
+
+def test_the_expected_reference_is_that_of_noise_alone():
+    """Where nothing is, the RSS of noise of C coils has a mean square of 2 C sigma^2."""
+    mask = masks.random_mask(72, 1)
+    y = noise(6, 128, 72, deviation=0.3)
+    expected = expected_rss(torch.zeros(128, 72, dtype=torch.complex64), y, mask)
+    assert float(expected.square().mean()) == pytest.approx(float(rss(ifft2c(y)).square().mean()), rel=0.05)
+
+
+def test_the_expected_reference_of_a_silent_measurement_is_the_image():
+    mask = masks.random_mask(72)
+    image = noise(128, 72)
+    assert torch.allclose(expected_rss(image, torch.zeros(4, 128, 72, dtype=torch.complex64), mask), image.abs())

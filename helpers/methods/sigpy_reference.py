@@ -11,7 +11,7 @@ from sigpy.mri import app
 from torch import Tensor
 
 from helpers.coils import espirit
-from helpers.physics import scale
+from helpers.physics import expected_rss, scale
 from helpers.solvers import weight
 
 
@@ -41,7 +41,7 @@ def tv(kspace: Tensor, mask: Tensor, lam: float, iterations: int = 100) -> Tenso
 
 
 def _each(solver: Callable, kspace: Tensor, mask: Tensor, lam: float | None, **options) -> Tensor:
-    """|x| of one of sigpy's solvers for every slice of a batch, in the units of kspace; lam as in `solvers.weight`."""
+    """`expected_rss` of what one of sigpy's solvers finds for every slice of a batch; lam as in `solvers.weight`."""
     unit = scale(kspace)
     slices = (-1, *kspace.shape[-3:])
     maps = espirit(kspace, mask).reshape(slices).cpu().numpy()
@@ -54,8 +54,8 @@ def _each(solver: Callable, kspace: Tensor, mask: Tensor, lam: float | None, **o
     )
     weights = mask.expand(kspace.shape[-2:]).cpu().numpy().astype(measured.real.dtype)
     images = [
-        np.abs(solver(y, s, weights=weights, show_pbar=False, **options, **own).run())
+        solver(y, s, weights=weights, show_pbar=False, **options, **own).run()
         for y, s, own in zip(measured, maps, given, strict=True)
     ]
-    images = torch.from_numpy(np.stack(images)).to(kspace.device)
-    return images.reshape(*kspace.shape[:-3], *kspace.shape[-2:]) * unit
+    x = torch.from_numpy(np.stack(images)).to(kspace.device).reshape(*kspace.shape[:-3], *kspace.shape[-2:])
+    return expected_rss(x, normalized, mask) * unit

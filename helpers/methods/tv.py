@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from helpers import coils
-from helpers.physics import Sense, scale
+from helpers.physics import Sense, expected_rss, scale
 from helpers.solvers import DataTerm, Solution, proximal_gradient, residual, weight
 from helpers.total_variation import Prox, lift, power, total_variation
 
@@ -19,13 +19,14 @@ def reconstruct(
 
     kspace: (..., coil, ky, kx) complex, zero where nothing was measured; mask: (kx,) or (ky, kx) bool; lam: weight
     of the penalty as a multiple of the noise level (see `solvers.weight`), a number or (...); tol and cap as in
-    `solve`. Returns |x| (..., y, x) real on the full grid, in the units of kspace; differentiable in kspace. The
-    coil maps S are estimated from the measurement. Source: Lustig et al. 2007; Genzel et al. 2022 attack this method.
+    `solve`. Returns `physics.expected_rss` of x, (..., y, x) real on the full grid, in the units of kspace;
+    differentiable in kspace. The coil maps S are estimated from the measurement. Source: Lustig et al. 2007;
+    Genzel et al. 2022 attack this method.
     """
     unit = scale(kspace)
     kspace = kspace / unit[..., None]
     solution = solve(Sense(coils.espirit(kspace, mask), mask), kspace, weight(lam, kspace, mask), tol=tol, cap=cap)
-    return solution.x.abs() * unit
+    return expected_rss(solution.x, kspace, mask) * unit
 
 
 def solve(

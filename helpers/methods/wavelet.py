@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from helpers import coils
-from helpers.physics import Sense, scale
+from helpers.physics import Sense, expected_rss, scale
 from helpers.solvers import DataTerm, Solution, proximal_gradient, residual, soft_threshold, weight
 from helpers.wavelet import Wavelet
 
@@ -20,14 +20,14 @@ def reconstruct(
 
     kspace: (..., coil, ky, kx) complex, zero where nothing was measured; mask: (kx,) or (ky, kx) bool; lam: weight
     of the penalty as a multiple of the noise level (see `solvers.weight`), a number or (...); name: the
-    wavelet; tol and cap as in `solve`. Returns |x| (..., y, x) real on the full grid, in the units of kspace;
-    differentiable in kspace. The coil maps S are estimated from the measurement. Source: Lustig et al. 2007;
-    section 2.2 of the paper.
+    wavelet; tol and cap as in `solve`. Returns `physics.expected_rss` of x, (..., y, x) real on the full grid, in the
+    units of kspace; differentiable in kspace. The coil maps S are estimated from the measurement. Source: Lustig
+    et al. 2007; section 2.2 of the paper.
     """
     unit = scale(kspace)
     kspace = kspace / unit[..., None]
     solution = solve(Sense(coils.espirit(kspace, mask), mask), kspace, weight(lam, kspace, mask), name, tol, cap)
-    return solution.x.abs() * unit
+    return expected_rss(solution.x, kspace, mask) * unit
 
 
 def solve(

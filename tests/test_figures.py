@@ -1,0 +1,81 @@
+"""The look of the book: colors told apart, code as it runs, errors where there is a target."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from helpers import figures, masks, physics
+from helpers.data.scanner import draw_volume
+from helpers.profiles import profile
+
+
+@pytest.fixture(scope="module")
+def item():
+    return draw_volume("knee", 0, profile("smoke"), slices=1)[0]
+
+
+def test_one_color_a_method_and_variants_share_it():
+    assert len(set(figures.COLORS.values())) == len(figures.COLORS)
+    assert figures.color("varnet-knee-large") == figures.COLORS["varnet"]
+    assert figures.color("sigpy-tv") == figures.COLORS["tv"]
+    assert figures.color("deep-decoder") != figures.color("convdecoder")
+    assert figures.color("my_module:reconstruct") == "#000000"
+
+
+def test_colors_are_told_apart_without_green_cones():
+    """Deuteranopia after Machado et al. 2009: no two methods fall together."""
+    deuteranope = np.array(
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
+    )
+    seen = (np.array([to_rgb(color) for color in figures.COLORS.values()]) ** 2.2 @ deuteranope.T).clip(0, 1) ** (
+        1 / 2.2
+    )
+    distance = np.linalg.norm(seen[:, None] - seen[None], axis=-1) + 10 * np.eye(len(seen))
+    assert distance.min() > 0.1  # of 1.7 between black and white
+
+
+def test_a_listing_is_the_code_without_its_docstring(capsys):
+    figures.listing(physics.Sense.adjoint)
+    shown = capsys.readouterr().out
+    assert "Markdown" in shown  # a plain terminal has no page to show it on
+    source = figures.code(physics.Sense.adjoint)
+    assert source.startswith("def adjoint(self, kspace: Tensor) -> Tensor:\n    return (")
+    assert '"""' not in source
+
+
+def test_a_comparison_shows_errors_only_where_there_is_a_target(item):
+    from dataclasses import replace
+
+    image = item.target * 0.9
+    assert len(figures.comparison(item, {"tv": image}).axes) == 4
+    assert len(figures.comparison(replace(item, target=None), {"tv": image}).axes) == 1
+
+
+@pytest.mark.parametrize("kind", masks.KINDS)
+def test_what_was_measured_can_be_shown(item, kind):
+    mask = masks.mask(kind, tuple(item.kspace.shape[-2:]), 4, 0.08, 0)
+    assert isinstance(figures.measured(item, mask), Figure)
+
+
+def test_intervals_name_their_axis_and_their_n():
+    table = pd.DataFrame(
+        {"method": list("ab") * 4, "source": "knee", "volume": [0, 0, 1, 1] * 2, "slice": 0, "ssim": torch.rand(8)}
+    )
+    (axes,) = figures.intervals(table, by="source").axes
+    assert "SSIM" in axes.get_xlabel() and "n = 4 slices of 2 volumes" in axes.get_xlabel()
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
+
+
+def test_tuning_curves_have_one_panel_a_source():
+    rows = [
+        {"method": m, "source": s, "lam": lam, "volume": v, "slice": 0, "ssim": lam + v}
+        for m in ("tv", "wavelet")
+        for s in ("knee", "brain")
+        for lam in (0.1, 0.2)
+        for v in (0, 1)
+    ]
+    found = figures.tuning_curves(pd.DataFrame(rows))
+    assert [axes.get_title() for axes in found.axes] == ["knee, n = 2 volumes", "brain, n = 2 volumes"]
