@@ -107,6 +107,37 @@ def test_better_than_nothing(name):
     assert error < 0.9 * nothing
 
 
+def test_families():
+    assert {methods.family(name) for name in NAMES} == {"linear", "sparsity"}
+    assert methods.family("my_package:reconstruct") == "own"
+
+
+def test_weights_are_data():
+    values = json.loads(methods.TUNED.read_text())
+    for name in ("wavelet", "tv"):
+        for source in ("knee", "brain", "stanford"):
+            assert methods.tuned(name, source) == values[name][source]
+            assert methods.load(name, source=source).keywords["lam"] == values[name][source]["lam"] > 0
+    assert methods.tuned("sigpy-tv", "knee") == methods.tuned("tv", "knee")
+    assert methods.load("wavelet", lam=0.5).keywords["lam"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: methods.load("magic"), "zero-filled, sense, wavelet"),
+        (lambda: methods.load("sense", lam=1), "no option 'lam'; its options: mu, tolerance"),
+        (lambda: methods.load("zero-filled", mu=1), "its options: none"),
+        (lambda: methods.load("wavelet", source="liver"), "brain, knee, stanford"),
+        (lambda: methods.tuned("sense", "knee"), "these have: wavelet, tv"),
+        (lambda: methods.tuned("magic", "knee"), "no method 'magic'"),
+    ],
+)
+def test_bad_names_are_answered_with_the_choices(call, said):
+    with pytest.raises(BadInput, match=said):
+        call()
+
+
 def test_the_gradient_of_silent_pixels_is_zero():
     """Where no coil sees anything the root has no slope; an attack must not turn that into a NaN."""
     images = torch.zeros(3, 4, 4, dtype=torch.complex64)
