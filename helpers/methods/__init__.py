@@ -15,6 +15,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from helpers import weights, zoo
 from helpers.errors import BadInput
 
 Method = Callable[[Tensor, Tensor], Tensor]
@@ -42,14 +43,18 @@ REGISTRY = {
 }
 
 
+NETWORK = Entry("trained", "reconstruct", "network")
+OWN = Entry("", "", "own")
+
+
 def names() -> list[str]:
-    """Every method that `load` knows."""
-    return list(REGISTRY)
+    """Every method that `load` knows: those of the registry, and the networks of the zoo."""
+    return [*REGISTRY, *zoo.names()]
 
 
 def family(name: str) -> str:
-    """The family that a method is counted to, such as "linear" or "sparsity"; "own" for a reader's method."""
-    return REGISTRY[name].family if name in REGISTRY else "own"
+    """The family that a method is counted to, such as "linear", "sparsity" or "network"; "own" for a reader's."""
+    return (_find(name) or OWN).family
 
 
 def load(name: str, source: str = "brain", **options) -> Method:
@@ -63,6 +68,8 @@ def load(name: str, source: str = "brain", **options) -> Method:
     known = list(signature(function).parameters)[2:]
     if strange := sorted(set(options) - set(known)):
         raise BadInput(f"{name} has no option {strange[0]!r}; its options: {', '.join(known) or 'none'}")
+    if entry is NETWORK:
+        options["name"] = name
     if entry.weight and "lam" not in options:
         options["lam"] = tuned(name, source)["lam"]
     return partial(function, **options)
@@ -84,7 +91,13 @@ def tuned(name: str, source: str) -> dict:
     return values[source]
 
 
+def _find(name: str) -> Entry | None:
+    trained = name in zoo.names() or name.startswith(weights.PREFIX)
+    return NETWORK if trained else REGISTRY.get(name)
+
+
 def _entry(name: str) -> Entry:
-    if name not in REGISTRY:
-        raise BadInput(f"there is no method {name!r}; choose one of {', '.join(REGISTRY)}")
-    return REGISTRY[name]
+    found = _find(name)
+    if found is None:
+        raise BadInput(f"there is no method {name!r}; choose one of {', '.join(names())}")
+    return found
