@@ -1,0 +1,88 @@
+"""`evaluate` and `tune` at the command line: a reader's own method, resumption, and what is kept where."""
+
+import json
+import sys
+
+import pandas as pd
+import pytest
+
+from helpers import tuning
+from helpers.__main__ import main
+from helpers.methods import tuned
+
+SMALL = ["--profile", "smoke", "--volumes", "2"]
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """A module of a reader's in the current folder."""
+    (tmp_path / "mine.py").write_text(
+        "from helpers.methods import load\n"
+        "def half(kspace, mask):\n    return 0.5 * load('zero-filled')(kspace, mask)\n"
+        "def broken(kspace, mask):\n    return 1 / 0\n"
+        "number = 3\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [""] + sys.path)
+    yield tmp_path
+    sys.modules.pop("mine", None)
+
+
+def test_a_method_of_ones_own_beside_ours(mine, capsys):
+    assert main(["evaluate", "zero-filled", "mine:half", "--data", "knee", *SMALL, "--slices", "1", "--json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["method"] for row in rows] == ["zero-filled", "mine:half"]
+    assert rows[0]["mean"] > rows[1]["mean"] and rows[0]["n"] == rows[0]["volumes"] == 2
+
+
+def test_what_is_measured_is_not_measured_again(mine):
+    arguments = ["evaluate", "zero-filled", "--data", "knee", *SMALL, "--slices", "1", "--table", "kept.csv"]
+    assert main(arguments) == 0
+    before = pd.read_csv("kept.csv")
+    assert main([*arguments[:1], "mine:half", *arguments[1:]]) == 0
+    after = pd.read_csv("kept.csv")
+    pd.testing.assert_frame_equal(after[after["method"] == "zero-filled"].reset_index(drop=True), before)
+    made = json.loads((mine / "kept.json").read_text())
+    assert made["n"] == len(after) == 4 and made["command"].startswith("python -m helpers evaluate mine:half")
+
+
+@pytest.mark.parametrize(
+    "method, words",
+    [
+        ("mine:broken", "ZeroDivisionError"),
+        ("mine:number", "is not a function"),
+        ("mine:nothing", "cannot be imported"),
+        ("nowhere:half", "cannot be imported"),
+        ("magic", "there is no method"),
+    ],
+)
+def test_a_method_that_does_not_work_is_a_sentence(mine, capsys, method, words):
+    assert main(["evaluate", method, "--data", "knee", *SMALL]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert words in error and "Traceback" not in error
+
+
+def test_tuning_keeps_its_find_and_its_sweep(tmp_path, monkeypatch, capsys):
+    kept, table = tmp_path / "tuned.json", tmp_path / "sweep.csv"
+    remember = tuning.remember
+    monkeypatch.setattr(tuning, "remember", lambda *found: remember(*found, path=kept))
+    monkeypatch.setattr(tuning.sweep, "__defaults__", ((0.1, 5.0), 0))
+    assert main(["tune", "tv", "--source", "knee", *SMALL, "--table", str(table), "--json"]) == 0
+    found = json.loads(kept.read_text())["tv"]["knee"]
+    assert found["lam"] == 0.1 and found["n"] == 2 and found["command"].startswith("python -m helpers tune tv")
+    assert json.loads(capsys.readouterr().out)["lam"] == 0.1
+    sweep = pd.read_csv(table)
+    assert len(sweep) == 4 and json.loads(table.with_suffix(".json").read_text())["n"] == 4
+
+
+def test_only_methods_with_a_weight_are_tuned(capsys):
+    assert main(["tune", "sense", "--source", "knee", *SMALL]) == 2
+    assert "no option 'lam'" in capsys.readouterr().err
+
+
+def test_shipped_weights_say_where_they_come_from():
+    for method in ("wavelet", "tv"):
+        for source in ("knee", "brain", "stanford"):
+            found = tuned(method, source)
+            assert found["command"].startswith("python -m helpers tune") and found["n"] >= 12
+            assert min(tuning.GRID) < found["lam"] < max(tuning.GRID)  # an optimum at the edge is none
