@@ -85,7 +85,7 @@ def show(axes: Axes, image: Tensor, title: str = "", peak: float | None = None, 
     axes.set_axis_off()
 
 
-def images(panels: Mapping[str, Tensor], columns: int = 4, size: float = 2.6, peak: float | None = None) -> Figure:
+def images(panels: Mapping[str, Tensor], columns: int = 4, size: float = 2.2, peak: float | None = None) -> Figure:
     """A sheet of images, each under its title; panels: title to (y, x)."""
     rows = -(-len(panels) // columns)
     columns = min(columns, len(panels))
@@ -103,7 +103,7 @@ def log_kspace(kspace: Tensor) -> Tensor:
     return (1 + (magnitude / magnitude.max()).clamp(min=1e-4).log10() / 4).clamp(0, 1)
 
 
-def comparison(item: Slice, reconstructions: Mapping[str, Tensor], size: float = 2.7) -> Figure:
+def comparison(item: Slice, reconstructions: Mapping[str, Tensor], size: float = 1.9) -> Figure:
     """Reconstructions of one slice side by side, and below each its error at `GAIN` times the gray scale.
 
     item: the slice, shown first where it has a target; reconstructions: name of the method to (y, x) image.
@@ -119,13 +119,12 @@ def comparison(item: Slice, reconstructions: Mapping[str, Tensor], size: float =
     for axes, (name, image) in zip(grid.T[1:], reconstructions.items(), strict=True):
         score = metrics.scores(image, item.target)
         show(axes[0], image, f"{name}\nSSIM {score['ssim']:.3f}", peak)
-        axes[0].title.set_color(color(name))
         show(axes[1], (image - item.target).abs(), "", peak / GAIN, ERROR_MAP)
     grid[1, 0].text(1, 0.5, f"error,\n{GAIN} times the\ngray scale", ha="right", va="center", fontsize=12)
     return figure
 
 
-def measured(item: Slice, mask: Tensor, size: float = 3.2) -> Figure:
+def measured(item: Slice, mask: Tensor, size: float = 2.6) -> Figure:
     """What a mask leaves of a slice: the measured lines, the zero-filled image, and its error where there is a target.
 
     mask: (kx,) or (ky, kx) bool.
@@ -143,7 +142,7 @@ def measured(item: Slice, mask: Tensor, size: float = 3.2) -> Figure:
     return figure
 
 
-def finding(item: Slice, twin: Slice, size: float = 3.2) -> Figure:
+def finding(item: Slice, twin: Slice, size: float = 2.8) -> Figure:
     """A slice with its annotated finding, its twin drawn without, and their difference, with the boxes on all three."""
     peak = float(np.quantile(array(item.target), 0.998))
     difference = (item.target - twin.target).abs()
