@@ -8,7 +8,7 @@ from torch import Tensor, fft
 
 from helpers.fourier import fft2c, ifft2c
 
-CACHE = 2**17  # complex numbers that a processor keeps close by: the Gram operator works on no more at a time
+CACHE = 2**16  # complex numbers that a processor keeps close by: the Gram operator works on no more at a time
 
 OUTER = 0.05  # share of the measured entries that the noise is read from
 

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -36,6 +37,11 @@ class DataTerm:
         self.sense, self.b = sense, sense.adjoint(kspace)
         self.energy = (sense.mask * kspace).abs().square().sum((-3, -2, -1), dtype=torch.double)
 
+    @cached_property
+    def gram_constant(self) -> Tensor:
+        """A^H A of the image that is 1 everywhere, (..., y, x)."""
+        return self.sense.gram(torch.ones_like(self.b))
+
     def products(self, x: Tensor, gram_x: Tensor) -> tuple[Tensor, Tensor]:
         """||r||^2 and Re <y, r> of the residual r = y - A x, given A^H A x; each (...) double."""
         along = inner(x, self.b)
@@ -67,7 +73,7 @@ def residual(sense: Sense, kspace: Tensor, x: Tensor) -> Tensor:
 
 def inner(a: Tensor, b: Tensor) -> Tensor:
     """Re <a, b> over the last two axes, accumulated in double precision: (..., y, x) complex to (...)."""
-    return (a.real * b.real + a.imag * b.imag).sum((-2, -1), dtype=torch.double)
+    return (torch.view_as_real(a) * torch.view_as_real(b)).sum((-3, -2, -1), dtype=torch.double)
 
 
 def proximal_gradient(
@@ -94,6 +100,8 @@ def proximal_gradient(
     gap = torch.full(x.shape[:-2], torch.nan, dtype=torch.double, device=x.device)
     floor = torch.full_like(gap, -torch.inf)
     for iteration in range(cap + 1):
+        if iteration == cap and tol is None:
+            break
         gram_x = data.sense.gram(x)
         if tol is not None and (iteration % EVERY == 0 or iteration == cap):
             with torch.no_grad():
@@ -103,15 +111,15 @@ def proximal_gradient(
                 if bool((gap <= tol).all()):
                     break
         if iteration == cap:
-            if tol is not None:
-                text = f"stopped by its cap of {cap} iterations at a gap of {float(gap.max()):.1e}, not {tol:.1e}"
-                warnings.warn(text, stacklevel=3)
+            text = f"stopped by its cap of {cap} iterations at a gap of {float(gap.max()):.1e}, not {tol:.1e}"
+            warnings.warn(text, stacklevel=3)
             break
         gradient = gram_x - data.b
         w_new = x - step * gradient
         theta_new = (1 + (1 + 4 * theta.square()).sqrt()) / 2
         gamma_new = (2 * theta + theta_new - 1) / theta_new
-        z_new = w_new + ((theta - 1) * (w_new - w) + theta * (w_new - x) + (theta - 1) / gamma * (z - x)) / theta_new
+        ahead, behind = theta / theta_new, (theta - 1) / theta_new
+        z_new = (1 + ahead + behind) * w_new - behind * w - (ahead + behind / gamma) * x + behind / gamma * z
         x_new = prox(z_new, gamma_new * step)
         with torch.no_grad():
             descent = (x_new - z_new) / (gamma_new * step) - gradient

@@ -49,17 +49,11 @@ def solve(
     data = DataTerm(sense, kspace)
     lam = torch.as_tensor(lam, dtype=data.b.real.dtype, device=data.b.device)[..., None, None]
     prox = Prox(lam, data.b, isotropic)
-    constant = torch.ones_like(data.b)
-    gram_constant = sense.gram(constant)
 
     def certificate(x: Tensor, gram_x: Tensor) -> tuple[Tensor, Tensor]:
         square, _ = data.products(x, gram_x)
         value = square / 2 + lam[..., 0, 0] * total_variation(x, isotropic)
-        total = (data.b - gram_x).sum((-2, -1), keepdim=True)
-        shift = total / gram_constant.sum((-2, -1), keepdim=True).real.clamp(min=torch.finfo(lam.dtype).tiny)
-        x, gram_x = x + shift * constant, gram_x + shift * gram_constant
-        lengths = power(lift(data.b - gram_x, prox.field), isotropic).amax((-4, -3, -2, -1)).sqrt()
-        return value, data.lower_bound(x, gram_x, lam[..., 0, 0] / lengths.clamp(min=torch.finfo(lam.dtype).tiny))
+        return value, lower_bound(data, prox, x, gram_x)
 
     return proximal_gradient(data, prox, certificate, tol, cap)
 
@@ -67,3 +61,18 @@ def solve(
 def objective(sense: Sense, kspace: Tensor, lam: float | Tensor, x: Tensor, isotropic: bool = True) -> Tensor:
     """P(x) = 1/2 ||A x - y||^2 + lam TV(x) of images x (..., y, x), (...) double; arguments as in `solve`."""
     return residual(sense, kspace, x) + lam * total_variation(x, isotropic)
+
+
+def lower_bound(data: DataTerm, prox: Prox, x: Tensor, gram_x: Tensor) -> Tensor:
+    """A lower bound of the minimum, (...) double, from the residual of x and the dual field of a proximal step.
+
+    The residual is that of x plus the constant that fits the data best, which makes the mean of A^H r zero, as that
+    of every D^H p is. gram_x = A^H A x.
+    """
+    tiny = torch.finfo(x.real.dtype).tiny
+    total = (data.b - gram_x).sum((-2, -1), keepdim=True)
+    shift = total / data.gram_constant.sum((-2, -1), keepdim=True).real.clamp(min=tiny)
+    x, gram_x = x + shift, gram_x + shift * data.gram_constant
+    field = lift(data.b - gram_x, prox.field)
+    longest = power(field, prox.isotropic).amax((-4, -3, -2, -1)).sqrt()
+    return data.lower_bound(x, gram_x, prox.limit[..., 0, 0, 0, 0] / longest.clamp(min=tiny))

@@ -1,0 +1,84 @@
+"""A and A^H are adjoint, the fast Gram operator is the plain one, its bound holds, and its gradients are right."""
+
+import pytest
+import torch
+from sigpy.mri.linop import Sense as SigpySense
+
+from helpers import physics
+from helpers.physics import Sense, rss, scale
+
+SHAPES = [(3, 8, 10), (1, 7, 9), (2, 5, 1), (4, 1, 6)]
+
+
+def noise(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(shape, dtype=torch.complex128, generator=torch.Generator().manual_seed(seed))
+
+
+def masks(ny: int, nx: int) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(2)
+    return [torch.rand(shape, generator=generator) < 0.5 for shape in ((nx,), (ny, nx))]
+
+
+def vdot(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    return torch.vdot(a.flatten(), b.flatten())
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_adjoint(shape):
+    for mask in masks(*shape[1:]):
+        sense = Sense(noise(2, *shape), mask)
+        x, y = noise(2, *shape[1:], seed=3), noise(2, *shape, seed=4)
+        torch.testing.assert_close(vdot(sense.forward(x), y), vdot(x, sense.adjoint(y)))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("cache", [1, 40, 2**16])  # one row at a time, a few with a shorter rest, all at once
+def test_the_fast_gram_is_the_plain_one(shape, cache, monkeypatch):
+    monkeypatch.setattr(physics, "CACHE", cache)
+    for mask in masks(*shape[1:]):
+        sense = Sense(noise(2, *shape), mask)
+        x = noise(2, *shape[1:], seed=3)
+        torch.testing.assert_close(sense.gram(x), sense.adjoint(sense.forward(x)))
+
+
+def test_one_image_under_many_maps():
+    sense, x = Sense(noise(3, 2, 6, 8), masks(6, 8)[0]), noise(6, 8, seed=1)
+    torch.testing.assert_close(sense.gram(x), sense.adjoint(sense.forward(x)))
+
+
+def test_the_bound_holds_and_is_met():
+    mask = masks(6, 8)[0]
+    sense = Sense(noise(3, 6, 8), mask)
+    matrix = torch.stack([sense.gram(x).flatten() for x in torch.eye(48, dtype=torch.complex128).reshape(48, 6, 8)])
+    assert torch.linalg.eigvalsh(matrix).max() <= sense.bound * (1 + 1e-12)
+    # all of k-space and one coil: A^H A is |S|^2 itself
+    full = Sense(noise(1, 6, 8), torch.ones(8, dtype=torch.bool))
+    x = (full.bound == full.maps.abs().square()[0]).to(torch.complex128)
+    torch.testing.assert_close(full.gram(x), full.bound * x)
+
+
+def test_gradients_are_finite_differences():
+    for mask in masks(4, 6):
+        maps, x = noise(2, 4, 6).requires_grad_(), noise(4, 6, seed=1).requires_grad_()
+        for function in (lambda s, u, m=mask: Sense(s, m).gram(u), lambda s, u, m=mask: Sense(s, m).forward(u)):
+            assert torch.autograd.gradcheck(function, (maps, x))
+
+
+def test_sigpy_agrees():
+    for mask in masks(8, 10):
+        maps, x = noise(3, 8, 10), noise(8, 10, seed=1)
+        weights = mask.expand(8, 10).numpy().astype(float)
+        theirs = SigpySense(maps.numpy(), weights=weights)(x.numpy())
+        torch.testing.assert_close(Sense(maps, mask).forward(x), torch.from_numpy(theirs))
+
+
+def test_the_scale_follows_the_units():
+    kspace = noise(2, 3, 16, 12).to(torch.complex64)
+    torch.testing.assert_close(scale(1e-7 * kspace), 1e-7 * scale(kspace))
+    assert scale(kspace).shape == (2, 1, 1)
+    assert scale(torch.zeros(3, 16, 12, dtype=torch.complex64)) == 1
+    torch.testing.assert_close(scale(kspace)[0], scale(kspace[0]))
+
+
+def test_rss():
+    torch.testing.assert_close(rss(torch.tensor([3.0, 4.0j]).reshape(2, 1, 1)), torch.tensor([[5.0]]))

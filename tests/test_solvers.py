@@ -1,0 +1,280 @@
+"""The sparsity solvers: proximal laws, closed forms, gaps that bound, and the same answer whichever way one asks."""
+
+import warnings
+
+import pytest
+import sigpy
+import torch
+from made import coil_images, made_slices
+from sigpy.mri import linop
+
+from helpers import physics
+from helpers import total_variation as variation
+from helpers.masks import random_mask
+from helpers.methods import tv, wavelet
+from helpers.physics import Sense, rss
+from helpers.solvers import DataTerm, soft_threshold
+from helpers.wavelet import Wavelet
+
+SOLVERS = [pytest.param(wavelet, {"name": "haar", "levels": 2}, id="wavelet"), pytest.param(tv, {}, id="tv")]
+SOLVERS += [pytest.param(tv, {"isotropic": False}, id="tv-anisotropic")]
+
+
+def noise(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(shape, dtype=torch.complex128, generator=torch.Generator().manual_seed(seed))
+
+
+def problem(shape=(24, 30), coils=4, seed=0, acceleration=2) -> tuple[Sense, torch.Tensor]:
+    """Two ellipses behind smooth coils of unit norm, in double precision."""
+    images = coil_images(coils, *shape, number=seed).to(torch.complex128)
+    smooth = images / rss(images).clamp(min=1e-9)
+    inside = rss(images) > 0
+    maps = torch.where(inside, smooth, torch.full_like(smooth, coils**-0.5))
+    sense = Sense(maps, random_mask(shape[1], acceleration, 0.2, seed))
+    kspace = sense.forward(rss(images).to(torch.complex128)) + sense.mask * 0.02 * noise(coils, *shape, seed=seed)
+    return sense, kspace
+
+
+def unsampled(shape: tuple[int, int]) -> tuple[Sense, torch.Tensor]:
+    """One ideal coil and all of k-space: A is unitary, so that the solution is one proximal step."""
+    return Sense(torch.ones(1, *shape, dtype=torch.complex128), torch.ones(shape[1], dtype=torch.bool)), noise(
+        1, *shape
+    )
+
+
+def test_soft_thresholding_is_the_proximal_step():
+    z, threshold = noise(50), torch.tensor(0.7, dtype=torch.float64)
+    x = soft_threshold(z, threshold)
+
+    def cost(u):
+        return (u - z).abs().square() / 2 + threshold * u.abs()
+
+    for seed in range(1, 20):
+        assert (cost(x) <= cost(x + 0.1 * noise(50, seed=seed)) + 1e-15).all()
+    assert ((x == 0) == (z.abs() <= threshold)).all()
+    # firmly nonexpansive
+    other = noise(50, seed=99)
+    moved = x - soft_threshold(other, threshold)
+    assert moved.abs().square().sum() <= (moved.conj() * (z - other)).real.sum()
+    assert soft_threshold(z, torch.zeros((), dtype=torch.float64)).equal(z)
+    torch.testing.assert_close(x, torch.from_numpy(sigpy.thresh.soft_thresh(0.7, z.numpy())))
+
+
+def test_the_gradient_of_total_variation_has_its_adjoint():
+    planes, field = noise(3, 2, 7, 9).real, noise(3, 2, 2, 7, 9, seed=1).real
+    products = [(variation.gradient(planes) * field).sum(), (planes * variation.gradient_adjoint(field)).sum()]
+    torch.testing.assert_close(*products)
+    # ||D||^2 <= 8, the step of the dual iteration
+    for _ in range(100):
+        planes = variation.gradient_adjoint(variation.gradient(planes))
+        planes = planes / planes.norm()
+    assert variation.gradient(planes).square().sum() <= 8
+
+
+def test_total_variation_of_a_square():
+    image = torch.zeros(16, 20, dtype=torch.complex128)
+    image[4:9, 3:10] = 2j
+    edges = 2 * (5 + 7) * 2
+    corner = 2 * (2 - 2**0.5)  # isotropic: at the one corner where both differences meet
+    torch.testing.assert_close(float(variation.total_variation(image, isotropic=False)), float(edges))
+    torch.testing.assert_close(float(variation.total_variation(image)), edges - corner)
+
+
+def test_sigpy_has_the_same_total_variation():
+    x = noise(12, 15)
+    theirs = abs(sigpy.linop.FiniteDifference((12, 15))(x.numpy())).sum()
+    torch.testing.assert_close(float(variation.total_variation(x, isotropic=False)), float(theirs))
+
+
+def test_the_proximal_step_of_total_variation_is_optimal():
+    z, lam = noise(12, 10), torch.full((1, 1), 0.3, dtype=torch.float64)
+    prox = variation.Prox(lam, z, inner=3000)
+    step = torch.full((1, 1), 1.7, dtype=torch.float64)
+    x = prox(z, step)
+    cost = (x - z).abs().square().sum() / 2 + 1.7 * 0.3 * variation.total_variation(x)
+    # the dual objective of the same field: equal at the optimum, and its field is feasible
+    dual = (z.abs().square().sum() - x.abs().square().sum()) / 2
+    assert variation.power(prox.field, True).max() <= 0.3**2 * (1 + 1e-12)
+    torch.testing.assert_close(cost, dual, rtol=1e-8, atol=0)  # 3000 steps of an iteration of order 1/n^2
+
+
+def test_a_constant_has_no_variation_and_stays():
+    sense, _ = unsampled((8, 10))
+    image = torch.full((8, 10), 3 - 2j, dtype=torch.complex128)
+    torch.testing.assert_close(tv.solve(sense, sense.forward(image), 0.5, tol=1e-10).x, image)
+
+
+def test_two_halves_come_closer():
+    """TV of a piecewise constant: halves of height h over widths n/2 move toward each other by 2 lam / (n / 2)."""
+    sense, _ = unsampled((6, 20))
+    image = torch.zeros(6, 20, dtype=torch.complex128)
+    image[:, 10:] = 1
+    x = tv.solve(sense, sense.forward(image), 0.5, tol=1e-9).x
+    moved = 2 * 0.5 / 10  # two edges, for the lines are periodic
+    expected = torch.where(image.real > 0, 1 - moved, moved).to(x)
+    torch.testing.assert_close(x, expected, rtol=0, atol=1e-4)  # a gap of 1e-9 leaves its root in the image
+
+
+def test_all_of_kspace_and_one_coil_is_one_soft_threshold():
+    sense, kspace = unsampled((16, 20))
+    transform = Wavelet((16, 20), "haar", 1)
+    expected = transform.adjoint(soft_threshold(transform.forward(sense.adjoint(kspace)), torch.tensor(0.8)))
+    found = wavelet.solve(sense, kspace, 0.8, "haar", levels=1, tol=1e-12)
+    torch.testing.assert_close(found.x, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("method, options", SOLVERS)
+def test_without_penalty_or_data(method, options):
+    sense, kspace = problem()
+    assert method.solve(sense, torch.zeros_like(kspace), 0.1, **options).x.abs().max() == 0
+    # above lam_max the l1 solution is zero, and TV's a constant
+    x = method.solve(sense, kspace, 1e3, tol=1e-6, **options).x
+    assert (x - x.mean()).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("method, options", SOLVERS)
+@pytest.mark.parametrize("lam", [0.003, 0.03, 0.3])
+def test_the_gap_bounds_the_distance_to_the_minimum(method, options, lam):
+    sense, kspace = problem()
+
+    def cost(x):
+        return method.objective(sense, kspace, lam, x, **options)
+
+    best = method.solve(sense, kspace, lam, tol=1e-6, **options)
+    assert best.gap <= 1e-6
+    for tol in (0.3, 0.1, 1e-2, 1e-3, 1e-4):
+        found = method.solve(sense, kspace, lam, tol=tol, **options)
+        assert found.gap <= tol
+        assert (cost(found.x) - cost(best.x)) / cost(found.x) <= found.gap
+
+
+@pytest.mark.parametrize("method, options", SOLVERS)
+def test_the_lower_bound_is_one_from_anywhere(method, options):
+    """Weak duality: far from the solution the certificate is loose, but never wrong."""
+    sense, kspace = problem()
+    minimum = method.objective(sense, kspace, 0.03, method.solve(sense, kspace, 0.03, tol=1e-6, **options).x, **options)
+    data = DataTerm(sense, kspace)
+    lam = torch.full((1, 1), 0.03, dtype=torch.float64)
+    for seed in range(5):
+        x = data.b + 0.1 * seed * noise(24, 30, seed=seed)
+        if method is wavelet:
+            bound = wavelet.lower_bound(data, Wavelet((24, 30), "haar", 2), lam, x, sense.gram(x))
+        else:
+            prox = variation.Prox(lam, x, options.get("isotropic", True))
+            prox(x, torch.ones_like(lam))
+            bound = tv.lower_bound(data, prox, x, sense.gram(x))
+        assert bound <= minimum
+
+
+@pytest.mark.parametrize("method, options", SOLVERS)
+def test_no_other_image_is_better(method, options):
+    sense, kspace = problem()
+    x = method.solve(sense, kspace, 0.03, tol=1e-6, **options).x
+    cost = method.objective(sense, kspace, 0.03, x, **options)
+    for seed in range(10):
+        for size in (1e-3, 1e-2, 0.1):
+            other = x + size * noise(24, 30, seed=seed)
+            assert method.objective(sense, kspace, 0.03, other, **options) > cost * (1 - 1e-6)
+
+
+def test_sigpy_finds_the_same_wavelet_image():
+    sense, kspace = problem((32, 32))
+    weights = sense.mask.expand(32, 32).numpy().astype(float)
+    operator = linop.Sense(sense.maps.numpy(), weights=weights)
+    transform = sigpy.linop.Wavelet((32, 32), wave_name="haar", level=1)
+    prox = sigpy.prox.UnitaryTransform(sigpy.prox.L1Reg(transform.oshape, 0.03), transform)
+    theirs = sigpy.app.LinearLeastSquares(
+        operator, kspace.numpy(), proxg=prox, alpha=1, max_iter=800, show_pbar=False
+    ).run()
+    ours = wavelet.solve(sense, kspace, 0.03, "haar", tol=1e-7).x
+    costs = [wavelet.objective(sense, kspace, 0.03, x, "haar") for x in (ours, torch.from_numpy(theirs))]
+    torch.testing.assert_close(*costs, rtol=1e-6, atol=0)  # FISTA is at 1e-7 after 800 steps
+    torch.testing.assert_close(ours, torch.from_numpy(theirs), rtol=0, atol=1e-3)
+
+
+def test_sigpy_finds_the_same_total_variation_image():
+    sense, kspace = problem((32, 32))
+    weights = sense.mask.expand(32, 32).numpy().astype(float)
+    theirs = sigpy.mri.app.TotalVariationRecon(
+        kspace.numpy(), sense.maps.numpy(), 0.03, weights=weights, sigma=0.1, tau=0.55, max_iter=3000, show_pbar=False
+    ).run()
+    ours = tv.solve(sense, kspace, 0.03, isotropic=False, tol=1e-6).x
+    costs = [tv.objective(sense, kspace, 0.03, x, isotropic=False) for x in (ours, torch.from_numpy(theirs))]
+    torch.testing.assert_close(*costs, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("method, options", SOLVERS)
+def test_a_batch_is_its_items(method, options):
+    """With a weight of its own for each; the batch goes on until the last is done, so items agree to the gap's root."""
+    problems = [problem(seed=0), problem(seed=1)]
+    lams = torch.tensor([0.02, 0.1], dtype=torch.float64)
+    maps = torch.stack([sense.maps for sense, _ in problems])
+    kspace = torch.stack([kspace for _, kspace in problems])
+    mask = problems[0][0].mask
+    together = method.solve(Sense(maps, mask), kspace, lams, tol=None, cap=25, **options)
+    for i in range(2):
+        alone = method.solve(Sense(maps[i], mask), kspace[i], float(lams[i]), tol=None, cap=25, **options)
+        torch.testing.assert_close(together.x[i], alone.x, rtol=0, atol=1e-10)
+    gaps = method.solve(Sense(maps, mask), kspace, lams, tol=1e-3, **options).gap
+    assert gaps.shape == (2,) and (gaps <= 1e-3).all()
+
+
+@pytest.mark.parametrize("method, options", SOLVERS)
+def test_single_precision(method, options):
+    sense, kspace = problem()
+    single = Sense(sense.maps.to(torch.complex64), sense.mask)
+    found = method.solve(single, kspace.to(torch.complex64), 0.03, tol=1e-3, **options)
+    assert found.x.dtype == torch.complex64 and found.gap <= 1e-3
+    double = method.solve(sense, kspace, 0.03, tol=None, cap=found.iterations, **options)
+    # the same iterations; restarts may fall differently where a product is zero to rounding
+    assert (found.x - double.x).norm() < 1e-3 * double.x.norm()
+
+
+@pytest.mark.parametrize("method, options", SOLVERS)
+def test_a_cap_that_is_reached_warns(method, options):
+    sense, kspace = problem()
+    with pytest.warns(UserWarning, match="cap of 3 iterations"):
+        assert method.solve(sense, kspace, 0.03, tol=1e-9, cap=3, **options).iterations == 3
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = method.solve(sense, kspace, 0.03, tol=None, cap=3, **options)
+    assert found.iterations == 3 and found.gap.isnan()
+
+
+@pytest.mark.parametrize("method, options", SOLVERS)
+def test_gradients_through_the_iterations_are_finite_differences(method, options):
+    sense, kspace = problem((10, 12), coils=2)
+    kspace = kspace.requires_grad_()
+
+    def loss(y):
+        return method.solve(sense, y, 0.05, tol=None, cap=12, **options).x.abs().square().sum()
+
+    (gradient,) = torch.autograd.grad(loss(kspace), kspace)
+    assert gradient.isfinite().all()
+    for seed in range(3):
+        direction = noise(2, 10, 12, seed=seed)
+        h = 1e-6
+        with torch.no_grad():
+            slope = (loss(kspace + h * direction) - loss(kspace - h * direction)) / (2 * h)
+        along = (gradient.conj() * direction).real.sum()
+        torch.testing.assert_close(along, slope, rtol=1e-5, atol=0)  # h^2 and rounding over h, both some 1e-8
+
+
+@pytest.mark.parametrize("method", [wavelet, tv])
+def test_reconstruct(method):
+    """Units do not matter, the image is better than zero-filled, batches and gradients pass."""
+    item = made_slices()[0]
+    mask = random_mask(item.kspace.shape[-1], 2, 0.2, 0)
+    kspace = item.kspace * mask
+    image = method.reconstruct(kspace, mask, 0.3)
+    assert image.shape == kspace.shape[-2:] and image.dtype == torch.float32
+    torch.testing.assert_close(
+        method.reconstruct(1e7 * kspace, mask, 0.3), 1e7 * image, rtol=1e-3, atol=1e-3 * 1e7 * float(image.max())
+    )
+    target = rss(physics.ifft2c(item.kspace))
+    assert (image - target).norm() < 0.9 * (rss(physics.ifft2c(kspace)) - target).norm()
+    both = method.reconstruct(torch.stack([kspace, 2 * kspace]), mask, 0.3)
+    torch.testing.assert_close(both[1], 2 * both[0], rtol=1e-3, atol=1e-3 * float(image.max()))
+    y = kspace.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(method.reconstruct(y, mask, 0.3, tol=None, cap=5).square().sum(), y)
+    assert gradient.isfinite().all() and gradient.abs().max() > 0
