@@ -1,0 +1,34 @@
+"""Time coil maps and solvers beside sigpy and BART.
+
+One thread, medians of alternating runs, CPU seconds. A solver is timed until its objective is within 1e-3 of the
+minimum. BART is timed where it is installed (Debian: bart). Takes a quarter of an hour, with --quick a few minutes.
+Example: python -m helpers bench --quick --json
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+
+from helpers.commands import show
+
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--quick", action="store_true", help="only 8x160x160")
+    parser.add_argument("--runs", type=int, default=3, help="alternating runs, of which the median counts (default: 3)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line")
+
+
+def run(args: argparse.Namespace) -> int:
+    if any(os.environ.get(name) != "1" for name in THREADS):
+        # the libraries read their number of threads once, when they are loaded
+        command = [sys.executable, "-m", "helpers", "bench", "--runs", str(args.runs)]
+        command += [f"--{name}" for name in ("quick", "json") if getattr(args, name)]
+        return subprocess.run(command, env={**os.environ, **dict.fromkeys(THREADS, "1")}).returncode
+    from helpers import bench  # after the threads are set
+
+    bench.say_what_is_missing()
+    show(bench.measure(bench.SIZES[:1] if args.quick else bench.SIZES, args.runs), args.json)
+    return 0

@@ -1,0 +1,67 @@
+"""The bench: what a row says, that its counts are right, and that BART reads what was written."""
+
+import json
+from functools import partial
+from operator import le
+
+import pytest
+import torch
+
+from helpers import bart, bench
+from helpers.__main__ import main
+
+FIELDS = {"work", "size", "peer", "ours_s", "peer_s", "ratio", "runs"}
+needs_bart = pytest.mark.skipif(not bart.installed(), reason="BART is not installed")
+
+
+def test_the_smallest_count_is_found():
+    for goal in (1, 8, 9, 50, 333):
+        found, there = bench._first(partial(le, goal))
+        assert there and goal <= found <= goal + max(1, goal // 16)
+    assert bench._first(lambda n: False) == (bench.LIMIT, False)
+
+
+def test_a_problem_is_the_same_from_the_same_seed():
+    first, second = bench.problem(3, 48), bench.problem(3, 48)
+    assert first.kspace.equal(second.kspace) and first.mask.equal(second.mask)
+    assert first.kspace.shape == (3, 48, 48) and first.wavelet.levels == 2
+
+
+@needs_bart
+def test_bart_reads_what_was_written():
+    array = torch.randn(3, 10, 14, dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
+    with bart.Bart() as files:
+        files.write("array", array)
+        assert files.call("flip", 0, "array", "same") >= 0
+        assert files.read("same").equal(array)
+        files.call("fft", "-u", 3, "array", "spectrum")  # bits 0 and 1: the axes x and y
+        expected = torch.fft.fftshift(torch.fft.fft2(torch.fft.ifftshift(array, dim=(-2, -1)), norm="ortho"), (-2, -1))
+        torch.testing.assert_close(files.read("spectrum"), expected, rtol=1e-5, atol=1e-5)
+        folder = files.folder
+    assert not folder.exists()
+
+
+@pytest.mark.slow
+def test_rows(monkeypatch, capsys):
+    """Every work against every peer that is there, at a size that takes seconds; sigpy's TV may not arrive."""
+    monkeypatch.setattr(bench, "SIZES", ((4, 96),))
+    monkeypatch.setattr(bench, "LIMIT", 256)
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        monkeypatch.setenv(name, "1")  # or the command starts itself anew
+    assert main(["bench", "--quick", "--json", "--runs", "1"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    peers = ["sigpy", "BART"] if bart.installed() else ["sigpy"]
+    assert [(row["work"], row["peer"]) for row in rows] == [
+        (work, peer) for work in ("espirit", "l1-wavelet", "tv") for peer in peers
+    ]
+    for row in rows:
+        assert FIELDS <= set(row) and row["size"] == "4x96x96" and row["runs"] == 1
+        assert row["ratio"] == pytest.approx(row["peer_s"] / row["ours_s"])
+    for row in rows[len(peers) :]:
+        assert row["minimum_gap"] <= bench.REFERENCE and row["iterations"] < row["certified_iterations"]
+
+
+def test_a_peer_that_is_missing_is_named(monkeypatch, capsys):
+    monkeypatch.setattr(bart, "installed", lambda: False)
+    bench.say_what_is_missing()
+    assert "BART is not installed" in capsys.readouterr().err
