@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-MACHINE = re.compile(r"(?<![\w.:/])(?:/home/|/Users/|/root/|/work/|/tmp/|/mnt/|/data/|[A-Z]:\\\\)")
+MACHINE = re.compile(r"(?<![\w.:/])(?:/(?:home|Users|root|work|tmp|mnt|data)/|[A-Z]:\\\\)")
 KEPT = {"kernelspec", "language_info"}
 
 
