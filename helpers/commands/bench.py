@@ -7,7 +7,6 @@ Example: python -m helpers bench --quick --json
 
 import argparse
 import os
-import subprocess
 import sys
 
 from helpers.commands import show
@@ -26,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
         # the libraries read their number of threads once, when they are loaded
         command = [sys.executable, "-m", "helpers", "bench", "--runs", str(args.runs)]
         command += [f"--{name}" for name in ("quick", "json") if getattr(args, name)]
-        return subprocess.run(command, env={**os.environ, **dict.fromkeys(THREADS, "1")}).returncode
+        os.execve(sys.executable, command, {**os.environ, **dict.fromkeys(THREADS, "1")})
     from helpers import bench  # after the threads are set
 
     bench.say_what_is_missing()
