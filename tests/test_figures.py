@@ -12,6 +12,12 @@ from helpers.data.scanner import draw_volume
 from helpers.profiles import profile
 
 
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    figures.plt.close("all")
+
+
 @pytest.fixture(scope="module")
 def item():
     return draw_volume("knee", 0, profile("smoke"), slices=1)[0]

@@ -25,7 +25,9 @@ def reconstruct(
     """
     unit = scale(kspace)
     kspace = kspace / unit[..., None]
-    solution = solve(Sense(coils.espirit(kspace, mask), mask), kspace, weight(lam, kspace, mask), tol=tol, cap=cap)
+    # maps without a crop: where no coil sees anything TV alone would bind the image, and take thousands of steps to
+    maps = coils.espirit(kspace, mask, crop=0)
+    solution = solve(Sense(maps, mask), kspace, weight(lam, kspace, mask), tol=tol, cap=cap)
     return expected_rss(solution.x, kspace, mask) * unit
 
 
