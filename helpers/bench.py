@@ -66,7 +66,7 @@ def problem(coils: int, size: int, seed: int = 0) -> Problem:
     levels = 0
     while size >> levels > 16:
         levels += 1
-    return Problem(kspace, mask, Sense(espirit(kspace, mask), mask), Wavelet((size, size), "haar", levels))
+    return Problem(kspace, mask, Sense(espirit(kspace, mask, crop=0), mask), Wavelet((size, size), "haar", levels))
 
 
 def measure(sizes: Iterable[tuple[int, int]] = SIZES, runs: int = 3) -> Iterator[dict[str, object]]:

@@ -122,7 +122,7 @@ def proximal_gradient(
         z_new = (1 + ahead + behind) * w_new - behind * w - (ahead + behind / gamma) * x + behind / gamma * z
         x_new = prox(z_new, gamma_new * step)
         with torch.no_grad():
-            descent = (x_new - z_new) / (gamma_new * step) - gradient
+            descent = x_new - z_new - gamma_new * step * gradient
             uphill = inner(descent, w_new - w)[..., None, None] < 0
         theta, gamma = torch.where(uphill, torch.ones_like(theta), theta_new), gamma_new
         x, w, z = x_new, w_new, z_new

@@ -71,7 +71,7 @@ class Prox:
         self.field = gradient(torch.zeros_like(to_planes(like.detach())))
 
     def __call__(self, z: Tensor, step: Tensor) -> Tensor:
-        planes = to_planes(z / step)
+        planes = to_planes(z * (1 / step))
         field = extrapolated = self.field
         t = 1.0
         for _ in range(self.inner + self.calls // GROWTH):
