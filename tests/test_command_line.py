@@ -42,10 +42,16 @@ def printed(capsys, *arguments) -> list[dict]:
 
 
 def python(*arguments, **options) -> subprocess.Popen:
-    """The command line in a process of its own."""
+    """The command line in a process of its own, which hears Ctrl-C even where the tests run in the background."""
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "helpers", *map(str, arguments)]
-    return subprocess.Popen(command, cwd=Path(__file__).parents[1], env=environment, **options)
+    root = Path(__file__).parents[1]
+    return subprocess.Popen(command, cwd=root, env=environment, preexec_fn=listen, **options)
+
+
+def listen():
+    """A shell leaves its background jobs deaf to Ctrl-C, and their children inherit it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_methods_are_listed(capsys):
