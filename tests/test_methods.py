@@ -97,14 +97,14 @@ def test_masks_that_do_not_fit(name):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "zero-filled"])
 def test_better_than_nothing(name):
-    """At 2x; the gain of SENSE with three coils on 40 columns is some 17 %, that of the others more."""
+    """At 2x, three coils, 40 columns: SENSE and wavelets keep about .7 of the error of doing nothing."""
     mask = random_mask(40, 2, 0.2)
     target = scan()
     truth = methods.load("zero-filled")(target, torch.ones(40, dtype=torch.bool))
     error, nothing = (
         (methods.load(each, source="knee")(target * mask, mask) - truth).norm() for each in (name, "zero-filled")
     )
-    assert error < 0.9 * nothing
+    assert error < 0.8 * nothing
 
 
 def test_families():
