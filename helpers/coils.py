@@ -29,8 +29,8 @@ def espirit(
     Over the coils the maps have norm 1, so that |x| is the root of the sum of squares of S x, and the phase is relative
     to the one combination of coils with the most energy. Outside the object they would be noise: they are zero where
     the eigenvalue is smaller than crop (sigpy .95, BART .8; 0 leaves the noise). This tells the solver where the
-    object is. On a few drawn training slices of each source .9 raised the SSIM of wavelets and TV over the whole image and inside
-    the object, given that `physics.expected_rss` puts the floor of the reference back into the air.
+    object is. On a few drawn training slices of each source .9 raised the SSIM of wavelets and TV over the whole
+    image and inside the object, given that `physics.expected_rss` puts the floor of the reference back into the air.
 
     BadInput where the center is not measured. Source: Uecker et al., MRM 2014, section "ESPIRiT".
     """
