@@ -146,10 +146,10 @@ def example(blocks: Sequence[Sequence[Slice]], key: Sequence[int], batch: int = 
     if kspace.shape[1] > 3 and rng.random() < 0.25:
         kspace = compressed(kspace, int(rng.integers(3, kspace.shape[1])))
     if cropped:
-        height = 16 * round(rng.uniform(0.5, 1) * shape[0] / 16)
+        height = min(shape[0], max(32, 16 * round(rng.uniform(0.3, 0.7) * shape[0] / 16)))
         kspace = band(kspace, height, int(rng.integers(-(shape[0] - height) // 2, (shape[0] - height) // 2 + 1)))
-    elif rng.random() < 0.3:
-        kspace = crop_readout(kspace, shape[0])  # as scanners deliver it that do not oversample
+    elif rng.random() < 0.75:
+        kspace = crop_readout(kspace, shape[0])  # as scanners deliver it that do not oversample, and half as dear
     mask = _mask(rng, tuple(kspace.shape[-2:]))
     measured = kspace * mask
     unit = physics.scale(measured)

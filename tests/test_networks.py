@@ -30,6 +30,7 @@ SMALL = {
     "unet-crop": {"network": "unet", "channels": 4, "pools": 2, "crop": 30},
     "varnet": VARNET,
     "varnet-center": {**VARNET, "sensitivity_start": "center"},
+    "varnet-coarse": {**VARNET, "sensitivity_start": "center", "sensitivity_factor": 3},
     "varnet-fastmri": {**VARNET, "form": "fastmri"},
     "irim": {"network": "irim", "steps": 2, "channels": 10, "hidden": [6, 8], "dilations": [1, 2]},
 }
@@ -142,7 +143,7 @@ def test_architecture_is_the_whole_description(network):
     described = networks.architecture(network)
     assert json.loads(json.dumps(described)) == described
     assert networks.architecture(networks.build(described)) == described
-    assert {"unet": 4, "varnet": 8, "irim": 6}[described["network"]] == len(described)
+    assert {"unet": 4, "varnet": 9, "irim": 6}[described["network"]] == len(described)
 
 
 @pytest.mark.parametrize(

@@ -45,10 +45,10 @@ def test_fast_form_is_fastmri_s_network_forward_and_backward(rows, columns, batc
 
 @pytest.mark.parametrize("kind", ["random", "equispaced", "poisson"])
 @pytest.mark.parametrize("rows, columns", [(48, 40), (37, 41)])
-@pytest.mark.parametrize("start", ["network", "center"])
-def test_forms_agree_under_every_mask(kind, rows, columns, start):
+@pytest.mark.parametrize("start, factor", [("network", 1), ("center", 1), ("network", 3), ("center", 2)])
+def test_forms_agree_under_every_mask(kind, rows, columns, start, factor):
     network = make("varnet")
-    network.sensitivity_start = start
+    network.sensitivity_start, network.sensitivity_factor = start, factor
     kspace, mask = measure(3, rows, columns, (2,), kind)
     found = []
     for network.form in ("fast", "fastmri"):
@@ -77,10 +77,11 @@ def test_iterates_agree_between_the_forms():
     assert torch.allclose(fast, network.iterates(kspace, mask), atol=1e-11)
 
 
+@pytest.mark.parametrize("factor", [1, 3])
 @pytest.mark.parametrize("start", ["network", "center"])
-def test_maps_have_norm_one_and_see_the_center_alone(start):
+def test_maps_have_norm_one_and_see_the_center_alone(start, factor):
     network = make("varnet")
-    network.sensitivity_start = start
+    network.sensitivity_start, network.sensitivity_factor = start, factor
     kspace, mask = measure()
     maps = network.maps(kspace, mask)
     assert torch.allclose(rss(maps), torch.ones(48, 40, dtype=torch.float64))
@@ -94,13 +95,26 @@ def test_untrained_maps_that_start_from_the_center_are_close_to_those_of_the_sca
     torch.manual_seed(0)
     kspace, mask = measure(4)
     energy = {}
-    for start in ("network", "center"):
-        network = networks.build({"network": "varnet", "cascades": 1, "channels": 2, "sensitivity_start": start})
+    for start, factor in (("network", 1), ("center", 1), ("center", 3)):
+        options = {"sensitivity_start": start, "sensitivity_factor": factor, "sensitivity_pools": 2}
+        network = networks.build({"network": "varnet", "cascades": 1, "channels": 2, **options})
         maps = network.double().maps(kspace, mask)
         images = ifft2c(measure(4)[0])
-        energy[start] = (maps.conj() * images).sum(0).abs().square().sum() / images.abs().square().sum()
+        energy[start, factor] = (maps.conj() * images).sum(0).abs().square().sum() / images.abs().square().sum()
     # of the energy of all coils, what the combination keeps: all of it with the scanner's maps
-    assert energy["center"] > 0.7 > energy["network"]
+    assert min(energy["center", 1], energy["center", 3]) > 0.7 > energy["network", 1]
+
+
+def test_a_coarse_grid_changes_nothing_of_smooth_maps():
+    network = make("varnet")
+    network.sensitivity_start = "center"
+    kspace, mask = measure(3, 48, 40)
+    kspace[..., :18, :] = kspace[..., 31:, :] = 0  # the center lines alone are narrow, so that both axes are smooth
+    for parameter in network.sens_net.parameters():
+        torch.nn.init.zeros_(parameter)
+    fine = network.maps(kspace, mask)
+    network.sensitivity_factor = 3
+    assert torch.allclose(network.maps(kspace, mask), fine, atol=1e-12)
 
 
 def test_published_names_and_shapes():

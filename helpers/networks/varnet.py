@@ -8,7 +8,7 @@ from fastmri import models
 from torch import Tensor, fft
 
 from helpers.errors import BadInput
-from helpers.fourier import ifft2c
+from helpers.fourier import fft2c, ifft2c
 from helpers.masks import center_block, center_lines, fitting
 from helpers.networks.layout import apply
 from helpers.physics import Sense, rss
@@ -24,8 +24,10 @@ class VarNet(models.VarNet):
 
     cascades, channels, pools: number of steps, and the U-Net U_t of each; sensitivity_channels, sensitivity_pools:
     the U-Net S_w; sensitivity_start: "network" takes its output for the maps, as fastMRI does, "center" adds it to
-    the image of the center lines, which is a fair estimate before any training; form: "fastmri" computes the
-    line above with fastMRI's modules, "fast" the same numbers from coil-combined images.
+    the image of the center lines, which is a fair estimate before any training; sensitivity_factor: S_w works on a
+    grid so many times coarser along either axis (1: as fastMRI does), which is all that smooth maps need, and its
+    maps are interpolated; form: "fastmri" computes the line above with fastMRI's modules, "fast" the same numbers
+    from coil-combined images.
 
     The fast form. With x_0 = F^H y, P = F^H M F and S^H S = 1 every iterate can be written
 
@@ -49,6 +51,7 @@ class VarNet(models.VarNet):
         sensitivity_channels: int = 8,
         sensitivity_pools: int = 4,
         sensitivity_start: str = "network",
+        sensitivity_factor: int = 1,
         form: str = "fast",
     ):
         super().__init__(cascades, sensitivity_channels, sensitivity_pools, channels, pools)
@@ -56,7 +59,7 @@ class VarNet(models.VarNet):
             raise BadInput(f"there is no sensitivity_start {sensitivity_start!r}; choose one of {', '.join(STARTS)}")
         if form not in FORMS:
             raise BadInput(f"there is no form {form!r}; choose one of {', '.join(FORMS)}")
-        self.sensitivity_start, self.form = sensitivity_start, form
+        self.sensitivity_start, self.sensitivity_factor, self.form = sensitivity_start, sensitivity_factor, form
 
     def forward(self, kspace: Tensor, mask: Tensor) -> Tensor:
         """Reconstructs: kspace (..., coil, ky, kx) complex, mask (kx,) or (ky, kx) bool, to (..., y, x) real.
@@ -73,13 +76,18 @@ class VarNet(models.VarNet):
 
     def maps(self, kspace: Tensor, mask: Tensor) -> Tensor:
         """What the sensitivity network sees in the center of k-space: S of norm one, (..., coil, y, x) complex."""
-        center = ifft2c(kspace * _center(mask, kspace.shape[-2:]))
+        center = kspace * _center(mask, kspace.shape[-2:])
         return self._maps(center.reshape(-1, *kspace.shape[-3:])).reshape(kspace.shape)
 
     def _maps(self, center: Tensor) -> Tensor:
-        maps = _normalized(self.sens_net.norm_unet, center.flatten(0, 1)).reshape(center.shape)
+        """S of norm one, from the center of k-space alone; both (batch, coil, y, x)."""
+        shape = center.shape[-2:]
+        images = ifft2c(_resized(center, tuple(-(-n // self.sensitivity_factor) for n in shape)))
+        maps = _normalized(self.sens_net.norm_unet, images.flatten(0, 1)).reshape(images.shape)
         if self.sensitivity_start == "center":
-            maps = maps + center
+            maps = maps + images
+        if self.sensitivity_factor > 1:
+            maps = ifft2c(_resized(fft2c(maps), shape))
         energy = torch.view_as_real(maps).square().sum((-1, -4))
         return maps * (energy + torch.finfo(energy.dtype).tiny).rsqrt()[:, None]
 
@@ -91,7 +99,7 @@ class VarNet(models.VarNet):
 
     def _fast(self, kspace: Tensor, mask: Tensor, center: Tensor) -> Iterator[Callable[[], Tensor]]:
         measured = ifft2c(kspace)
-        maps = self._maps(_project(measured, center))
+        maps = self._maps(kspace * center)
         model = Sense(maps, mask)
         image = start = (maps.conj() * measured).sum(1)
         a = b = torch.zeros_like(start)
@@ -107,12 +115,12 @@ class VarNet(models.VarNet):
 
     def _published(self, kspace: Tensor, mask: Tensor, center: Tensor) -> Iterator[Callable[[], Tensor]]:
         measured = torch.view_as_real(kspace)
-        if self.sensitivity_start == "network":
+        if self.sensitivity_start == "network" and self.sensitivity_factor == 1:
             # all columns: the center is cut out here, in two dimensions
             central = torch.view_as_real(kspace * center)
             maps = self.sens_net(central, mask.expand(kspace.shape)[..., None], kspace.shape[-1])
         else:
-            maps = torch.view_as_real(self._maps(ifft2c(kspace * center)))
+            maps = torch.view_as_real(self._maps(kspace * center))
         current = measured
         yield lambda: ifft2c(kspace)
         for cascade in self.cascades:
@@ -130,6 +138,15 @@ def _normalized(model: models.varnet.NormUnet, image: Tensor) -> Tensor:
     padded = F.pad((parts - mean) / deviation, (left, -nx % 16 - left, top, -ny % 16 - top))
     output = apply(model.unet, padded)[..., top : top + ny, left : left + nx].to(parts.dtype)
     return torch.view_as_complex((output * deviation + mean).movedim(1, -1).contiguous())
+
+
+def _resized(kspace: Tensor, shape: tuple[int, int]) -> Tensor:
+    """k-space of another matrix for the same field of view: its outer entries cut off, or zeros put around it."""
+    edges = []
+    for new, old in zip(reversed(shape), reversed(kspace.shape[-2:]), strict=True):
+        before = new // 2 - old // 2
+        edges += [before, new - old - before]
+    return F.pad(kspace, edges)
 
 
 def _project(images: Tensor, mask: Tensor) -> Tensor:
