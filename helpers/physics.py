@@ -10,6 +10,8 @@ from helpers.fourier import fft2c, ifft2c
 
 CACHE = 2**16  # complex numbers that a processor keeps close by: the Gram operator works on no more at a time
 
+SHARE = 1e-3  # of the energy of coil maps, that compression may leave out
+
 OUTER = 0.05  # share of the measured entries that the noise is read from
 
 
@@ -48,6 +50,23 @@ class Sense:
             images = fft.ifft(fft.fft(maps * block[..., None, :, :]).mul_(self.shifted_mask))
             rows.append(images.mul_(conjugate).sum(-3))
         return torch.cat(rows, dim=-2)
+
+    def compressed(self, share: float = SHARE) -> "Sense":
+        """A with fewer, virtual coils: nearly the same Gram operator for a fraction of the work.
+
+        Under a mask along kx alone the rows of the image do not mix, and A^H A is the same for any unitary combination
+        of the coils of a row. In each row the combinations of most energy are kept, as many as leave out at most
+        `share` of the energy of the maps, and the same number in all. Under a mask of points it is A itself.
+        Source: Zhang et al., MRM 2013, geometric coil compression, with maps instead of data.
+        """
+        if self.mask.ndim == 2:
+            return self
+        rows = self.maps.detach().transpose(-3, -2)
+        energy, combinations = torch.linalg.eigh(rows @ rows.mH)  # from the least
+        energy = energy.sum(-2)
+        enough = energy.cumsum(-1) <= share * energy.sum(-1, keepdim=True)
+        dropped = int(enough.sum(-1).min())
+        return Sense((combinations[..., dropped:].mH @ rows).transpose(-3, -2), self.mask)
 
     @property
     def bound(self) -> Tensor:

@@ -72,7 +72,9 @@ def test_a_batch_is_its_slices(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_mask_may_have_two_dimensions(name):
-    columns, method = random_mask(40, 3, 0.2), loaded(name)
+    # to the minimum, where there is one: under a mask of points the solvers take another way there
+    options = {"tol": 1e-4} if name in ("wavelet", "tv") else STEPS.get(name, {})
+    columns, method = random_mask(40, 3, 0.2), methods.load(name, source="knee", **options)
     kspace = scan()
     image = method(kspace * columns, columns)
     torch.testing.assert_close(

@@ -52,6 +52,32 @@ def test_cropping_the_readout_is_exact_for_the_rows_that_stay():
     torch.testing.assert_close(right, center_crop(whole.adjoint(kspace), (5, 10)))
 
 
+@pytest.mark.parametrize("share", [0, 0.1, 0.4])
+def test_compressed_coils_leave_out_no_more_than_allowed(share):
+    """What is left out of A^H A is A^H A of maps with at most that share of the energy, so its norm is bounded."""
+    maps = noise(2, 5, 6, 8) * torch.tensor([3, 2, 1, 0.5, 0.1])[:, None, None]
+    sense = Sense(maps, masks(6, 8)[0])
+    quick = sense.compressed(share)
+    energy = [each.maps.abs().square().sum((-3, -2, -1)) for each in (sense, quick)]
+    assert (energy[1] >= (1 - share) * energy[0] * (1 - 1e-12)).all()
+    assert (quick.maps.shape[1] < 5) == (share > 0)
+    x = noise(2, 6, 8, seed=1)
+    left_out = Sense(maps, sense.mask).gram(x) - quick.gram(x)
+    assert (vdot(x, left_out).real >= -1e-9) and vdot(x, left_out).abs() <= vdot(x, sense.gram(x)).abs()
+    if share == 0:
+        torch.testing.assert_close(quick.gram(x), sense.gram(x))
+
+
+def test_coils_that_say_the_same_are_one_and_points_are_left_alone():
+    maps = noise(1, 6, 8) * noise(4, 1, 1, seed=1)
+    columns, points = masks(6, 8)
+    quick = Sense(maps, columns).compressed(1e-12)
+    assert quick.maps.shape[0] == 1
+    x = noise(6, 8, seed=2)
+    torch.testing.assert_close(quick.gram(x), Sense(maps, columns).gram(x))
+    assert Sense(maps, points).compressed(0.5).maps is maps
+
+
 def test_one_image_under_many_maps():
     sense, x = Sense(noise(3, 2, 6, 8), masks(6, 8)[0]), noise(6, 8, seed=1)
     torch.testing.assert_close(sense.gram(x), sense.adjoint(sense.forward(x)))
