@@ -30,7 +30,7 @@ SMALL = {
     "unet-crop": {"network": "unet", "channels": 4, "pools": 2, "crop": 30},
     "varnet": VARNET,
     "varnet-center": {**VARNET, "sensitivity_start": "center"},
-    "varnet-coarse": {**VARNET, "sensitivity_start": "center", "sensitivity_factor": 3},
+    "varnet-coarse": {**VARNET, "sensitivity_start": "center", "sensitivity_factor": 3, "output": "expected"},
     "varnet-fastmri": {**VARNET, "form": "fastmri"},
     "irim": {"network": "irim", "steps": 2, "channels": 10, "hidden": [6, 8], "dilations": [1, 2]},
 }
@@ -143,7 +143,7 @@ def test_architecture_is_the_whole_description(network):
     described = networks.architecture(network)
     assert json.loads(json.dumps(described)) == described
     assert networks.architecture(networks.build(described)) == described
-    assert {"unet": 4, "varnet": 9, "irim": 6}[described["network"]] == len(described)
+    assert {"unet": 4, "varnet": 10, "irim": 6}[described["network"]] == len(described)
 
 
 @pytest.mark.parametrize(
@@ -156,6 +156,7 @@ def test_architecture_is_the_whole_description(network):
         ({"network": "unet", "channels": "16"}, "channels"),
         ({"network": "varnet", "cascades": 2.5}, "cascades"),
         ({"network": "varnet", "sensitivity_start": "zero"}, "zero"),
+        ({"network": "varnet", "output": "air"}, "air"),
         ({"network": "varnet", "form": "slow"}, "slow"),
         ({"network": "irim", "hidden": [4, 4], "dilations": [1]}, "dilations"),
         ({"network": "irim", "hidden": []}, "hidden"),

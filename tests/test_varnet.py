@@ -45,10 +45,11 @@ def test_fast_form_is_fastmri_s_network_forward_and_backward(rows, columns, batc
 
 @pytest.mark.parametrize("kind", ["random", "equispaced", "poisson"])
 @pytest.mark.parametrize("rows, columns", [(48, 40), (37, 41)])
+@pytest.mark.parametrize("output", ["rss", "expected"])
 @pytest.mark.parametrize("start, factor", [("network", 1), ("center", 1), ("network", 3), ("center", 2)])
-def test_forms_agree_under_every_mask(kind, rows, columns, start, factor):
+def test_forms_agree_under_every_mask(kind, rows, columns, start, factor, output):
     network = make("varnet")
-    network.sensitivity_start, network.sensitivity_factor = start, factor
+    network.sensitivity_start, network.sensitivity_factor, network.output = start, factor, output
     kspace, mask = measure(3, rows, columns, (2,), kind)
     found = []
     for network.form in ("fast", "fastmri"):

@@ -11,7 +11,7 @@ from torch.nn.utils.parametrizations import weight_norm
 from helpers.coils import espirit
 from helpers.errors import BadInput
 from helpers.masks import fitting
-from helpers.physics import Sense, scale
+from helpers.physics import Sense, expected_rss, scale
 
 
 class IRIM(nn.Module):
@@ -26,8 +26,9 @@ class IRIM(nn.Module):
     leaves the backward pass to autograd; half precision would spoil the inverse, so that autocast is switched off.
 
     The published machine for several coils works on the 15 coil images of fastMRI, without maps. Here eta is the one
-    image that coil maps combine (A = M F S, S by ESPIRiT and constant), so that any number of coils will do; its
-    multiplicity, 1 as published, is left out. Source: Putzky and Welling, NeurIPS 2019, arXiv 1911.10914.
+    image that coil maps combine (A = M F S, S by ESPIRiT and constant), so that any number of coils will do, and the
+    result is `physics.expected_rss` of eta, since |eta| has no noise where the reference has. Its multiplicity, 1 as
+    published, is left out. Source: Putzky and Welling, NeurIPS 2019, arXiv 1911.10914.
     """
 
     def __init__(
@@ -66,11 +67,11 @@ class IRIM(nn.Module):
             else:
                 for layer in self.layers:
                     state = state + layer(state, start, model)
-            return _image(state, unit, kspace.shape)
+            return _image(state, unit, kspace, mask)
 
     @torch.no_grad()
     def iterates(self, kspace: Tensor, mask: Tensor, maps: Tensor | None = None) -> Tensor:
-        """|eta| at the start and after each step: (steps + 1, ..., y, x); arguments as `forward`, no gradients."""
+        """The image of eta at the start and after each step: (steps + 1, ..., y, x); arguments as `forward`."""
         return torch.stack(list(self._iterates(kspace, mask, maps)))
 
     def _iterates(self, kspace: Tensor, mask: Tensor, maps: Tensor | None) -> Iterator[Tensor]:
@@ -78,7 +79,7 @@ class IRIM(nn.Module):
         for layer in self.layers:
             state = state + layer(state, start, model)
             if isinstance(layer, GradientStep):
-                yield _image(state, unit, kspace.shape)
+                yield _image(state, unit, kspace, mask)
 
     def inverse(self, state: Tensor, start: Tensor, model: Sense) -> Tensor:
         """The first state of the machine from its last, both (batch, channels, y, x)."""
@@ -180,6 +181,7 @@ def _complex(state: Tensor) -> Tensor:
     return torch.view_as_complex(state[:, :2].movedim(1, -1).contiguous())
 
 
-def _image(state: Tensor, unit: Tensor, shape: torch.Size) -> Tensor:
-    """|eta| in the units of a k-space of that shape."""
-    return _complex(state).abs().reshape(*shape[:-3], *shape[-2:]) * unit
+def _image(state: Tensor, unit: Tensor, kspace: Tensor, mask: Tensor) -> Tensor:
+    """The reference that eta leads one to expect, in the units of the measurement; zero where nothing was measured."""
+    image = _complex(state).reshape(*kspace.shape[:-3], *kspace.shape[-2:]) * unit
+    return expected_rss(image, fitting(mask, kspace.shape[-2:]) * kspace, mask)

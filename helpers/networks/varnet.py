@@ -1,6 +1,7 @@
 """The end-to-end variational network of fastMRI, computed from coil-combined images or as fastMRI does."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -11,10 +12,11 @@ from helpers.errors import BadInput
 from helpers.fourier import fft2c, ifft2c
 from helpers.masks import center_block, center_lines, fitting
 from helpers.networks.layout import apply
-from helpers.physics import Sense, rss
+from helpers.physics import Sense, expected_rss, rss
 
 FORMS = ("fast", "fastmri")
 STARTS = ("network", "center")
+OUTPUTS = ("rss", "expected")
 
 
 class VarNet(models.VarNet):
@@ -26,8 +28,9 @@ class VarNet(models.VarNet):
     the U-Net S_w; sensitivity_start: "network" takes its output for the maps, as fastMRI does, "center" adds it to
     the image of the center lines, which is a fair estimate before any training; sensitivity_factor: S_w works on a
     grid so many times coarser along either axis (1: as fastMRI does), which is all that smooth maps need, and its
-    maps are interpolated; form: "fastmri" computes the line above with fastMRI's modules, "fast" the same numbers
-    from coil-combined images.
+    maps are interpolated; output: "rss" ends as above, "expected" with `physics.expected_rss` of S^H F^H k_T, since
+    k_T has noise at the measured entries alone, too little for the air of a noisy reference; form: "fastmri" computes
+    the lines above with fastMRI's modules, "fast" the same numbers from coil-combined images.
 
     The fast form. With x_0 = F^H y, P = F^H M F and S^H S = 1 every iterate can be written
 
@@ -52,14 +55,18 @@ class VarNet(models.VarNet):
         sensitivity_pools: int = 4,
         sensitivity_start: str = "network",
         sensitivity_factor: int = 1,
+        output: str = "rss",
         form: str = "fast",
     ):
         super().__init__(cascades, sensitivity_channels, sensitivity_pools, channels, pools)
         if sensitivity_start not in STARTS:
             raise BadInput(f"there is no sensitivity_start {sensitivity_start!r}; choose one of {', '.join(STARTS)}")
+        if output not in OUTPUTS:
+            raise BadInput(f"there is no output {output!r}; choose one of {', '.join(OUTPUTS)}")
         if form not in FORMS:
             raise BadInput(f"there is no form {form!r}; choose one of {', '.join(FORMS)}")
-        self.sensitivity_start, self.sensitivity_factor, self.form = sensitivity_start, sensitivity_factor, form
+        self.sensitivity_start, self.sensitivity_factor = sensitivity_start, sensitivity_factor
+        self.output, self.form = output, form
 
     def forward(self, kspace: Tensor, mask: Tensor) -> Tensor:
         """Reconstructs: kspace (..., coil, ky, kx) complex, mask (kx,) or (ky, kx) bool, to (..., y, x) real.
@@ -67,11 +74,11 @@ class VarNet(models.VarNet):
         BadInput where the mask leaves out the center.
         """
         *_, last = self._iterates(kspace, mask)
-        return rss(last()).reshape(*kspace.shape[:-3], *kspace.shape[-2:])
+        return last().reshape(*kspace.shape[:-3], *kspace.shape[-2:])
 
     def iterates(self, kspace: Tensor, mask: Tensor) -> Tensor:
         """The image before the first cascade and after each: (cascades + 1, ..., y, x); arguments as `forward`."""
-        images = torch.stack([rss(coils()) for coils in self._iterates(kspace, mask)])
+        images = torch.stack([image() for image in self._iterates(kspace, mask)])
         return images.reshape(-1, *kspace.shape[:-3], *kspace.shape[-2:])
 
     def maps(self, kspace: Tensor, mask: Tensor) -> Tensor:
@@ -92,7 +99,7 @@ class VarNet(models.VarNet):
         return maps * (energy + torch.finfo(energy.dtype).tiny).rsqrt()[:, None]
 
     def _iterates(self, kspace: Tensor, mask: Tensor) -> Iterator[Callable[[], Tensor]]:
-        """One function an iterate, that computes the coil images F^H k_t: (batch, coil, y, x)."""
+        """One function an iterate, that computes its image: (batch, y, x) real."""
         center = _center(mask, kspace.shape[-2:])
         measured = (mask * kspace).reshape(-1, *kspace.shape[-3:])
         return (self._fast if self.form == "fast" else self._published)(measured, mask, center)
@@ -103,7 +110,13 @@ class VarNet(models.VarNet):
         model = Sense(maps, mask)
         image = start = (maps.conj() * measured).sum(1)
         a = b = torch.zeros_like(start)
-        yield lambda: measured
+
+        def output(a: Tensor, b: Tensor) -> Tensor:
+            if self.output == "expected":
+                return expected_rss(start + a + model.gram(b), kspace, mask)
+            return rss(measured + maps * a[:, None] + _project(maps * b[:, None], mask))
+
+        yield partial(output, a, b)
         for number, cascade in enumerate(self.cascades):
             if number:
                 image = start + a
@@ -111,7 +124,7 @@ class VarNet(models.VarNet):
                 image = image + model.gram(b)
             update = _normalized(cascade.model, image)
             a, b = a - update, b - cascade.dc_weight * (a + b)
-            yield lambda a=a, b=b: measured + maps * a[:, None] + _project(maps * b[:, None], mask)
+            yield partial(output, a, b)
 
     def _published(self, kspace: Tensor, mask: Tensor, center: Tensor) -> Iterator[Callable[[], Tensor]]:
         measured = torch.view_as_real(kspace)
@@ -121,11 +134,18 @@ class VarNet(models.VarNet):
             maps = self.sens_net(central, mask.expand(kspace.shape)[..., None], kspace.shape[-1])
         else:
             maps = torch.view_as_real(self._maps(kspace * center))
+
+        def output(current: Tensor) -> Tensor:
+            images = ifft2c(torch.view_as_complex(current))
+            if self.output == "expected":
+                return expected_rss((torch.view_as_complex(maps).conj() * images).sum(1), kspace, mask)
+            return rss(images)
+
         current = measured
-        yield lambda: ifft2c(kspace)
+        yield partial(output, current)
         for cascade in self.cascades:
             current = cascade(current, measured, mask[..., None], maps)
-            yield lambda k=current: ifft2c(torch.view_as_complex(k))
+            yield partial(output, current)
 
 
 def _normalized(model: models.varnet.NormUnet, image: Tensor) -> Tensor:
