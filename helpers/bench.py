@@ -90,19 +90,21 @@ def measure(sizes: Iterable[tuple[int, int]] = SIZES, runs: int = 3) -> Iterator
                     for contest in contests(given, files):
                         if contest.peer == "BART" and not bart.installed():
                             continue
-                        yield {"work": work, "size": f"{coils}x{size}x{size}", **_alternate(contest, runs)}
+                        yield {"work": work, "size": f"{coils}x{size}x{size}", **alternate(contest, runs)}
     finally:
         torch.set_num_threads(threads)
 
 
-def _alternate(contest: Contest, runs: int) -> dict[str, object]:
+def alternate(contest: Contest, runs: int) -> dict[str, object]:
+    """The medians of so many runs of either side in turn, their ratio, and the facts."""
     pairs = [(contest.ours(), contest.theirs()) for _ in range(runs)]
     ours, theirs = (median(side) for side in zip(*pairs, strict=True))
     timed = {"peer": contest.peer, "ours_s": ours, "peer_s": theirs, "ratio": theirs / ours, "runs": runs}
     return {**timed, **contest.facts}
 
 
-def _seconds(call: Callable[[], object]) -> float:
+def cpu_seconds(call: Callable[[], object]) -> float:
+    """What a call takes of CPU time."""
     start = time.process_time()
     call()
     return time.process_time() - start
@@ -110,13 +112,13 @@ def _seconds(call: Callable[[], object]) -> float:
 
 def _espirit(given: Problem, files: bart.Bart) -> Iterator[Contest]:
     width = min(24, center_lines(given.mask))
-    ours = partial(_seconds, partial(espirit, given.kspace, given.mask))
+    ours = partial(cpu_seconds, partial(espirit, given.kspace, given.mask))
     kspace = given.kspace.numpy()
 
     def theirs() -> object:
         return app.EspiritCalib(kspace, calib_width=width, show_pbar=False).run()
 
-    yield Contest("sigpy", ours, partial(_seconds, theirs), {})
+    yield Contest("sigpy", ours, partial(cpu_seconds, theirs), {})
     yield Contest("BART", ours, partial(files.call, "ecalib", "-m", 1, "-r", width, "kspace", "found"), {})
 
 
@@ -181,7 +183,7 @@ def _against_sigpy(solve: Callable, objective: Callable, build: Callable[[int], 
         theirs += 1
         reached = objective(torch.from_numpy(running.x)) <= goal
     return Contest(
-        "sigpy", ours, partial(_seconds, lambda: build(theirs).run()), {**facts, **_their_side(theirs, reached)}
+        "sigpy", ours, partial(cpu_seconds, lambda: build(theirs).run()), {**facts, **_their_side(theirs, reached)}
     )
 
 
@@ -204,10 +206,10 @@ def _our_side(solve: Callable[..., Solution], objective: Callable[[Tensor], Tens
     facts = {
         "iterations": iterations,
         "minimum_gap": float(minimum.gap),
-        "certified_s": _seconds(partial(solve, tol=CERTIFIED, cap=CAP)),
+        "certified_s": cpu_seconds(partial(solve, tol=CERTIFIED, cap=CAP)),
         "certified_iterations": certified.iterations,
     }
-    return goal, lambda: _seconds(partial(solve, tol=None, cap=iterations)), facts
+    return goal, lambda: cpu_seconds(partial(solve, tol=None, cap=iterations)), facts
 
 
 def _their_side(iterations: int, reached: bool) -> dict:

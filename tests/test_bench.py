@@ -1,5 +1,6 @@
 """The bench: what a row says, that its counts are right, and that BART reads what was written."""
 
+import dataclasses
 import json
 from functools import partial
 from operator import le
@@ -7,7 +8,7 @@ from operator import le
 import pytest
 import torch
 
-from helpers import bart, bench
+from helpers import bart, bench, bench_networks, networks, recipes
 from helpers.__main__ import main
 
 FIELDS = {"work", "size", "peer", "ours_s", "peer_s", "ratio", "runs"}
@@ -65,3 +66,33 @@ def test_a_peer_that_is_missing_is_named(monkeypatch, capsys):
     monkeypatch.setattr(bart, "installed", lambda: False)
     bench.say_what_is_missing()
     assert "BART is not installed" in capsys.readouterr().err
+
+
+def test_both_sides_of_the_attack_take_the_same_step():
+    given = bench.problem(2, 48)
+    noise = given.mask * torch.ones_like(given.kspace)
+    found = []
+    for form in ("fast", "fastmri"):
+        torch.manual_seed(0)
+        architecture = {"network": "varnet", "cascades": 2, "channels": 2, "pools": 2, "form": form}
+        network = networks.build(architecture).double().requires_grad_(False)
+        kspace, radius = given.kspace.to(torch.complex128), torch.tensor(0.5, dtype=torch.float64)
+        start = (radius * noise / noise.norm()).to(torch.complex128)
+        clean = network(kspace, given.mask)
+        e = bench_networks.pgd_step(network, kspace, given.mask, clean, start.clone(), radius)
+        assert e.norm() <= radius * (1 + 1e-12) and not (e * ~given.mask).any()
+        assert (network(kspace + e, given.mask) - clean).norm() > (network(kspace + start, given.mask) - clean).norm()
+        found.append(e)
+    torch.testing.assert_close(*found)
+
+
+def test_rows_of_networks(monkeypatch):
+    small = dataclasses.replace(recipes.shipped()[bench_networks.TRAINED], profile="smoke")
+    monkeypatch.setattr(recipes, "shipped", lambda: {bench_networks.TRAINED: small})
+    monkeypatch.setattr(bench_networks, "STEPS", 1)
+    monkeypatch.setattr(bench_networks, "ATTACKED", {"network": "varnet", "cascades": 2, "channels": 2, "pools": 2})
+    rows = list(bench_networks.measure(2, 48, runs=1))
+    assert [(row["work"], row["size"]) for row in rows] == [("pgd varnet", "2x48x48"), ("train varnet", "4x128x72")]
+    assert all(FIELDS <= set(row) and row["ratio"] == row["peer_s"] / row["ours_s"] for row in rows)
+    # what a process is before it has trained anything takes some hundred MB
+    assert rows[1]["slices_per_second"] == 1 / rows[1]["ours_s"] and 100 < rows[1]["peak_mb"] < 20000

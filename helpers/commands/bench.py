@@ -1,13 +1,14 @@
-"""Time coil maps and solvers beside sigpy and BART.
+"""Time coil maps and solvers beside sigpy and BART, and networks beside fastMRI's modules.
 
 One thread, medians of alternating runs, CPU seconds. A solver is timed until its objective is within 1e-3 of the
-minimum. BART is timed where it is installed (Debian: bart). Takes a quarter of an hour, with --quick a few minutes.
+minimum. BART is timed where it is installed (Debian: bart). Takes half an hour, with --quick a few minutes.
 Example: python -m helpers bench --quick --json
 """
 
 import argparse
 import os
 import sys
+from itertools import chain
 
 from helpers.commands import show
 
@@ -15,7 +16,7 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--quick", action="store_true", help="only 8x160x160")
+    parser.add_argument("--quick", action="store_true", help="only coil maps and solvers at 8x160x160")
     parser.add_argument("--runs", type=int, default=3, help="alternating runs, of which the median counts (default: 3)")
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
 
@@ -26,8 +27,9 @@ def run(args: argparse.Namespace) -> int:
         command = [sys.executable, "-m", "helpers", "bench", "--runs", str(args.runs)]
         command += [f"--{name}" for name in ("quick", "json") if getattr(args, name)]
         os.execve(sys.executable, command, {**os.environ, **dict.fromkeys(THREADS, "1")})
-    from helpers import bench  # after the threads are set
+    from helpers import bench, bench_networks  # after the threads are set
 
     bench.say_what_is_missing()
-    show(bench.measure(bench.SIZES[:1] if args.quick else bench.SIZES, args.runs), args.json)
+    rows = bench.measure(bench.SIZES[:1] if args.quick else bench.SIZES, args.runs)
+    show(rows if args.quick else chain(rows, bench_networks.measure(runs=args.runs)), args.json)
     return 0
