@@ -27,9 +27,6 @@ from helpers.training_data import Stream, blocks_of, example
 
 CHECKPOINTS = Path(__file__).resolve().parents[1] / "_build" / "training"
 LOG_EVERY = 50  # steps
-CROPPED = (
-    0.5  # share of the steps that see bands of rows, which cost less; the others see the readout as it is measured
-)
 
 
 @dataclass(frozen=True)
@@ -159,7 +156,7 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(done.step, recipe.steps, recipe.learning_rate, done.restarts[-1])
         key = (recipe.seed, done.step, self.rank)
-        data = example(self.stream.at(done.step), key, recipe.batch, cropped=done.step < CROPPED * recipe.steps)
+        data = example(self.stream.at(done.step), key, recipe.batch, cropped=done.step < recipe.cropped * recipe.steps)
         target = data.target.to(self.device)
         kind, low = self.device.type, self.run.precision == "bfloat16"
         with torch.autocast(kind, torch.bfloat16, enabled=low):
@@ -265,7 +262,7 @@ class Training:
             kept = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
         except (RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
             raise BadInput(f"{self.checkpoint} is no checkpoint; remove it, or give --fresh") from error
-        mine, theirs = self.recipe.plain(), kept["recipe"]
+        mine, theirs = self.recipe.plain(), Recipe(**kept["recipe"]).plain()
         other = [key for key in mine if key != "steps" and theirs[key] != mine[key]]
         if other:
             key = other[0]

@@ -177,10 +177,12 @@ def started(name: str, args: argparse.Namespace, hours: float) -> subprocess.Pop
 
 
 def options_of(args: argparse.Namespace) -> list[str]:
-    """The arguments of a queue as those of one of its trainings."""
+    """The arguments of a queue as those of one of its trainings: those that were given, for they stand on its card."""
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
     words = []
     for key, value in vars(args).items():
-        if key in ("command", "run", "names", "all", "jobs", "hours", "json") or value is None or value is False:
+        if key in ("command", "run", "names", "all", "jobs", "hours", "json") or value == parser.get_default(key):
             continue
         flag = "--from" if key == "start" else "--" + key.replace("_", "-")
         if key == "architecture":
