@@ -2,7 +2,7 @@
 
 import inspect
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -170,6 +170,27 @@ def tuning_curves(table: pd.DataFrame) -> Figure:
         sns.lineplot(rows, x="lam", y="ssim", hue="method", palette=palette, marker="o", ax=axes, seed=0)
         n = rows.groupby(["volume", "slice"]).ngroups
         axes.set(xscale="log", xlabel="lambda (noise levels)", ylabel="SSIM", title=f"{source}, n = {n} volumes")
+    return figure
+
+
+def training_curves(cards: Sequence[Mapping], size: float = 4) -> Figure:
+    """Validation SSIM against the steps of training, one pair of axes for each data, one line a network.
+
+    cards: of the zoo. Dots mark steps at which a training began anew from its weights.
+    """
+    groups = list(dict.fromkeys(" and ".join(card["data"]) for card in cards))
+    figure, grid = plt.subplots(1, len(groups), figsize=(size * len(groups), 3.6), sharey=True, squeeze=False)
+    for axes, group in zip(grid.flat, groups, strict=True):
+        members = [card for card in cards if " and ".join(card["data"]) == group]
+        for card in members:
+            steps, scores = zip(*card["curve"], strict=True)
+            width = 1 + 2 * card["parameters"] / max(each["parameters"] for each in cards)
+            axes.plot(steps, scores, color=color(card["name"]), linewidth=width, label=card["name"])
+            marks = [index for index, step in enumerate(steps) if step in card["restarts"]]
+            axes.plot(steps, scores, "o", color=color(card["name"]), markevery=marks)
+        axes.set(title=f"{group}, n = {members[0]['validation_volumes']} volumes", xlabel="steps")
+        axes.legend(fontsize=10)
+    grid[0, 0].set_ylabel("SSIM, validation")
     return figure
 
 

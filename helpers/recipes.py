@@ -27,6 +27,7 @@ class Recipe:
     loss          "ssim" (1 - SSIM, data range of the target, as the published VarNet), "l1" (as the published
                   U-Net) or "mse"; l1 and mse on data in units of `physics.scale`
     vary          draw other matrices, too, now and then
+    blocks        of slices that a step may choose from, see `training_data.Stream`
     cropped       share of the steps, the first ones, that see bands of rows and cost less than the whole readout
     """
 
@@ -40,13 +41,14 @@ class Recipe:
     learning_rate: float = 1e-3
     seed: int = 0
     vary: bool = True
+    blocks: int = 16
     cropped: float = 0.5
 
     def __post_init__(self):
         if not self.name or any(letter in self.name for letter in "/\\: ") or self.name.startswith("."):
             raise BadInput(f"{self.name!r} is no name for a network; use letters, digits and hyphens")
-        if self.steps < 1 or self.batch < 1 or self.seed < 0 or not self.learning_rate > 0:
-            raise BadInput("steps, batch and learning rate must be positive, and the seed 0 or more")
+        if min(self.steps, self.batch, self.blocks) < 1 or self.seed < 0 or not self.learning_rate > 0:
+            raise BadInput("steps, batch, blocks and learning rate must be positive, and the seed 0 or more")
         if not 0 <= self.cropped <= 1:
             raise BadInput(f"cropped is a share of the steps, from 0 to 1, not {self.cropped}")
         if self.loss not in LOSSES:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -26,25 +27,53 @@ def origin(name: str) -> str:
     return f"n = {made['n']} rows, seed {made['seed']}, {made['device']}, made by `{made['command']}`"
 
 
-def claims(quality: pd.DataFrame, pairs: Sequence[tuple[str, str]], scores: Sequence[str] = ("ssim",)) -> pd.DataFrame:
-    """Whether one method beats another: paired difference with its interval, and the verdict, a row a claim and source.
+def matched(quality: pd.DataFrame) -> pd.DataFrame:
+    """The table with networks on the anatomy that they were trained on alone, by their architecture: "unet", "varnet".
 
-    quality: tidy, one row a slice, source and method; pairs: (better, worse) as claimed; scores: a column each.
+    Networks of other sizes, and all networks on other anatomies, are left out; other methods stay as they are.
     """
-    rows = []
+    networks = quality["family"] == "network"
+    kind = quality["method"].str.split("-").str[0]
+    own = quality["method"] == kind + "-" + quality["anatomy"]
+    renamed = quality.assign(method=quality["method"].where(~networks, kind))
+    return renamed[own | ~networks]
+
+
+def snr_bands(quality: pd.DataFrame, edges: Sequence[float] = (35, 70)) -> pd.DataFrame:
+    """The table with the SNR of every slice as the band it falls into, in words, lowest first."""
+    words = [f"SNR below {edges[0]}", *(f"SNR {a} to {b}" for a, b in pairwise(edges)), f"SNR above {edges[-1]}"]
+    return quality.assign(snr=pd.cut(quality["snr"], [0, *edges, float("inf")], labels=words))
+
+
+def claims(
+    quality: pd.DataFrame,
+    pairs: Sequence[tuple[str, str]],
+    scores: Sequence[str] = ("ssim",),
+    by: str = "source",
+    margin: float = 0.0,
+) -> pd.DataFrame:
+    """Whether one method beats another: paired difference with its interval, and the verdict, a row a claim and group.
+
+    quality: tidy, one row a slice, source and method; pairs: (better, worse) as claimed; scores: a column each; by:
+    the column whose values get a row each where both methods were measured; margin: by how much it is claimed.
+    """
+    rows, most = [], f" by {margin:g}" if margin else ""
     for better, worse in pairs:
-        for source, group in quality.groupby("source", sort=False):
-            row = {"claim": f"{better} above {worse}", "source": source}
+        for value, group in quality.groupby(by, sort=False, observed=True):
+            if not {better, worse} <= set(group["method"]):
+                continue
+            row = {"claim": f"{better} above {worse}{most}", by: value}
             for score in scores:
                 gain = stats.difference(group, better, worse, score)
-                row[figures.SCORES[score]] = f"{gain}: {stats.verdict(gain)}"
+                row[figures.SCORES[score]] = f"{gain}: {stats.verdict(gain, margin)}"
             rows.append(row | {"slices": gain.n, "volumes": gain.volumes})
-    return pd.DataFrame(rows).set_index(["claim", "source"])
+    return pd.DataFrame(rows, columns=list(rows[0]) if rows else ["claim", by]).set_index(["claim", by])
 
 
 def findings(quality: pd.DataFrame) -> list[str]:
     """What the quality table says, one sentence a claim, with interval and verdict of every source."""
-    table = claims(quality, [("wavelet", "zero-filled"), ("wavelet", "sense"), ("tv", "wavelet")])
+    pairs = [("wavelet", "zero-filled"), ("tv", "wavelet"), ("unet", "wavelet"), ("varnet", "tv"), ("varnet", "unet")]
+    table = claims(matched(quality), pairs)
     name = figures.SCORES["ssim"]
     return [
         f"**{claim}**, in {name}: " + "; ".join(f"{source} {row[name]}" for (_, source), row in rows.iterrows()) + "."

@@ -27,6 +27,7 @@ from helpers.training_data import Stream, blocks_of, example
 
 CHECKPOINTS = Path(__file__).resolve().parents[1] / "_build" / "training"
 LOG_EVERY = 50  # steps
+PLATEAU = 0.003  # a training whose last quarter gains less validation SSIM has reached it
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ class Training:
             self.optimizer.load_state_dict(kept["optimizer"])
             self.progress = Progress(**kept["progress"])
         source = blocks_of(recipe.data, profile(recipe.profile), recipe.seed, recipe.vary)
-        self.stream = Stream(source, batch=recipe.batch * ranks, workers=run.workers)
+        self.stream = Stream(source, recipe.batch * ranks, recipe.blocks, workers=run.workers)
         self.slices = None
 
     def finish(self) -> dict:
@@ -294,7 +295,7 @@ class Training:
 
 
 def last_quarter_gain(curve: list[list[float]]) -> float | None:
-    """What the last quarter of the training gained in validation SSIM: below .003 the plateau is reached.
+    """What the last quarter of the training gained in validation SSIM: below PLATEAU it has reached its own.
 
     curve: [step, ssim] in order. The gain from the last validation at or before three quarters of the steps to the
     end; None before there is one.

@@ -37,6 +37,12 @@ def card(name: str, folder: Path = ZOO) -> dict:
     return found
 
 
+def cards(folder: Path = ZOO) -> list[dict]:
+    """The cards of all networks, smallest first within an architecture and its data."""
+    found = [card(name, folder) for name in names(folder)]
+    return sorted(found, key=lambda each: (each["method"], each["data"], each["parameters"]))
+
+
 def load(name: str, device: str | torch.device = "cpu", folder: Path = ZOO) -> nn.Module:
     """The network of that name, frozen, ready to be called as a method: `network(kspace, mask) -> image`.
 

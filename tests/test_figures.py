@@ -85,3 +85,15 @@ def test_tuning_curves_have_one_panel_a_source():
     ]
     found = figures.tuning_curves(pd.DataFrame(rows))
     assert [axes.get_title() for axes in found.axes] == ["knee, n = 2 volumes", "brain, n = 2 volumes"]
+
+
+def test_training_curves_have_a_line_for_every_network():
+    common = {"data": ["knee"], "parameters": 10, "validation_volumes": 20}
+    cards = [
+        common | {"name": "unet-knee", "curve": [[1, 0.5], [2, 0.6], [3, 0.7]], "restarts": [2]},
+        common | {"name": "unet-brain", "data": ["brain"], "curve": [[1, 0.4]], "restarts": []},
+    ]
+    left, right = figures.training_curves(cards).axes
+    assert [axes.get_title() for axes in (left, right)] == ["knee, n = 20 volumes", "brain, n = 20 volumes"]
+    assert left.lines[0].get_ydata().tolist() == [0.5, 0.6, 0.7] and left.lines[1].get_markevery() == [1]
+    assert left.lines[0].get_linewidth() == 3

@@ -5,6 +5,7 @@ import torch
 from test_networks import make, measure
 
 from helpers import networks
+from helpers.networks.memory import kept_bytes
 from helpers.physics import Sense, expected_rss
 
 DEEP = {"network": "irim", "channels": 12, "hidden": [8, 12, 8], "dilations": [1, 3, 2], "reflections": 4}
@@ -151,3 +152,30 @@ def test_half_precision_leaves_the_machine_alone():
         image, found = gradients(network, kspace, mask)
     assert torch.equal(image, expected)
     assert all(torch.equal(a, b) for a, b in zip(found, exact, strict=True))
+
+
+@pytest.mark.parametrize("real, bound", [(torch.float64, 1e-13), (torch.float32, 1e-4)])
+def test_what_goes_in_comes_out_again(real, bound):
+    kspace, mask = measure()
+    network = make("irim").to(real)
+    error = network.round_trip(kspace.to(real.to_complex()), mask)
+    assert 0 < error < bound  # rounding of some twenty layers
+
+
+def test_undoing_keeps_the_same_memory_at_any_depth():
+    kspace, mask = measure()
+    kept = {}
+    for free in (True, False):
+        for steps in (1, 4):
+            network = networks.build({**networks.architecture(make("irim")), "steps": steps}).double()
+            network.memory_free = free
+            kept[free, steps] = kept_bytes(lambda network=network: network(kspace, mask))
+    # four times the steps: more weights alone when undone, four times the images by autograd
+    assert kept[True, 4] < 1.1 * kept[True, 1] < 0.5 * kept[False, 1] < 0.15 * kept[False, 4]
+
+
+def test_kept_bytes_counts_a_tensor_once():
+    x = torch.ones(1000, dtype=torch.float64, requires_grad=True)
+    assert kept_bytes(lambda: x * x) == 8000
+    assert kept_bytes(lambda: x.exp() * x) == 16000
+    assert kept_bytes(lambda: x + 1) == 0

@@ -98,10 +98,34 @@ def test_provenance_says_where_a_result_comes_from():
     assert made["versions"]["torch"] == torch.__version__
 
 
+KNEE = {"family": "linear", "anatomy": "knee"}
+
+
+def test_networks_are_matched_with_what_they_were_trained_on():
+    names = ["tv", "unet-knee", "unet-brain", "unet-knee-small", "varnet-both"]
+    rows = [{"method": name, "family": "network" if "-" in name else "sparsity", "anatomy": "knee"} for name in names]
+    assert results.matched(pd.DataFrame(rows))["method"].tolist() == ["tv", "unet"]
+
+
+def test_claims_by_margin_and_in_bands():
+    gains = {"a": 0.0, "b": 0.1}
+    rows = [
+        {"method": m, "source": "knee", "snr": snr, "volume": v, "slice": 0, "ssim": gain * (snr < 50)} | KNEE
+        for m, gain in gains.items()
+        for v, snr in enumerate((20, 20, 60, 60, 200))
+    ]
+    table = results.snr_bands(pd.DataFrame(rows), edges=(35, 100))
+    assert table["snr"].unique().tolist() == ["SNR below 35", "SNR 35 to 100", "SNR above 100"]
+    found = results.claims(table[table["snr"] != "SNR above 100"], [("b", "a"), ("c", "a")], by="snr", margin=0.05)
+    assert found.index.tolist() == [("b above a by 0.05", "SNR below 35"), ("b above a by 0.05", "SNR 35 to 100")]
+    assert found["SSIM"].tolist() == ["0.100 [0.100, 0.100]: supported", "0.000 [0.000, 0.000]: contradicted"]
+    assert results.claims(table, [("c", "a")]).empty
+
+
 def test_findings_say_what_the_table_says():
     gains = {"zero-filled": 0.0, "sense": 0.05, "wavelet": 0.15, "tv": 0.15}
     rows = [
-        {"method": m, "source": "knee", "volume": v, "slice": 0, "ssim": 0.5 + 0.01 * v + gain}
+        {"method": m, "source": "knee", "volume": v, "slice": 0, "ssim": 0.5 + 0.01 * v + gain} | KNEE
         for m, gain in gains.items()
         for v in range(4)
     ]

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from helpers import weights, zoo
 from helpers.errors import BadInput
+from helpers.networks import NETWORKS
 
 Method = Callable[[Tensor, Tensor], Tensor]
 TUNED = Path(__file__).with_name("tuned.json")
@@ -43,6 +44,8 @@ REGISTRY = {
 }
 
 
+# whose data a network should have been trained on
+ANATOMY = {"knee": "knee", "stanford": "knee", "brain": "brain"}
 NETWORK = Entry("trained", "reconstruct", "network")
 OWN = Entry("", "", "own")
 
@@ -61,8 +64,11 @@ def load(name: str, source: str = "brain", **options) -> Method:
     """The method of that name, ready to be called as `reconstruct(kspace, mask)`.
 
     source: whose data it is, "knee", "brain" or "stanford"; methods with a tuned weight take it from there unless
-    `lam` is given. options: further arguments of the method's own function. BadInput names the choices.
+    `lam` is given, and "unet", "varnet" and "irim" stand for the network of the zoo that was trained on that anatomy.
+    options: further arguments of the method's own function. BadInput names the choices.
     """
+    if name in NETWORKS:
+        name = f"{name}-{ANATOMY.get(source, source)}"
     entry = _entry(name)
     function = getattr(import_module(f"helpers.methods.{entry.module}"), entry.function)
     known = list(signature(function).parameters)[2:]
@@ -92,7 +98,7 @@ def tuned(name: str, source: str) -> dict:
 
 
 def _find(name: str) -> Entry | None:
-    trained = name in zoo.names() or name.startswith(weights.PREFIX)
+    trained = name in NETWORKS or name in zoo.names() or name.startswith(weights.PREFIX)
     return NETWORK if trained else REGISTRY.get(name)
 
 

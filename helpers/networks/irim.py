@@ -87,6 +87,15 @@ class IRIM(nn.Module):
             state = state - layer(state, start, model)
         return state
 
+    @torch.no_grad()
+    def round_trip(self, kspace: Tensor, mask: Tensor) -> float:
+        """Relative error of the first state when the machine is run to its end and undone; arguments as `forward`."""
+        first, start, model, _ = self._start(kspace, mask, None)
+        state = first
+        for layer in self.layers:
+            state = state + layer(state, start, model)
+        return float((self.inverse(state, start, model) - first).norm() / first.norm())
+
     def _start(self, kspace: Tensor, mask: Tensor, maps: Tensor | None) -> tuple[Tensor, Tensor, Sense, Tensor]:
         """First state, A^H y, A, and the unit of the image, 0 where nothing was measured."""
         kspace = fitting(mask, kspace.shape[-2:]) * kspace
