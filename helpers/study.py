@@ -120,7 +120,7 @@ def keep(rows: pd.DataFrame, path: Path, made: dict) -> None:
         part.write_text(json.dumps(made, indent=2) + "\n", "utf8")
 
 
-def provenance(command: str, seed: int, n: int, device: str = "cpu") -> dict:
+def provenance(command: str, seed: int | list[int], n: int, device: str = "cpu") -> dict:
     """Where a result comes from: command, seed, n, device and versions, to be stored beside it."""
     packages = ("helpers", "torch", "numpy", "scipy", "PyWavelets", "sigpy", "fastmri", "scikit-image")
     return {

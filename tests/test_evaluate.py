@@ -46,6 +46,16 @@ def test_what_is_measured_is_not_measured_again(mine):
     assert made["n"] == len(after) == 4 and made["command"].startswith("python -m helpers evaluate mine:half")
 
 
+def test_several_masks_are_several_rows(mine):
+    arguments = ["evaluate", "zero-filled", "--data", "knee", *SMALL, "--slices", "1", "--table", "kept.csv", "--seed"]
+    assert main([*arguments, "1"]) == 0
+    assert main([*arguments, "0", "1"]) == 0
+    rows = pd.read_csv("kept.csv")
+    assert rows["seed"].tolist() == [1, 1, 0, 0] and not rows.duplicated(["volume", "seed"]).any()
+    assert rows.groupby("volume")["ssim"].nunique().eq(2).all()  # other masks, other images
+    assert json.loads((mine / "kept.json").read_text())["seed"] == [0, 1]
+
+
 @pytest.mark.parametrize(
     "method, words",
     [

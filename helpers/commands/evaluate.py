@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--volumes", type=int, default=20, help="volumes of each drawn source (default: 20)")
     parser.add_argument("--slices", type=int, default=2, help="slices of each drawn volume (default: 2)")
     parser.add_argument("--profile", default="laptop", choices=PROFILES, help="size of drawn slices (default: laptop)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the masks (default: 0)")
+    parser.add_argument("--seed", type=int, nargs="+", default=[0], help="seeds of the masks (default: 0)")
     parser.add_argument("--table", type=Path, help="CSV of all rows, resumable")
     parser.add_argument("--json", action="store_true", help="print one JSON object a row of the summary")
 
@@ -61,27 +61,30 @@ def own(name: str) -> study.Method:
 
 def known(path: Path | None) -> pd.DataFrame:
     """The rows measured so far."""
-    return pd.read_csv(path) if path and path.is_file() else pd.DataFrame(columns=["method", "volume", "slice"])
+    return pd.read_csv(path) if path and path.is_file() else pd.DataFrame(columns=["method", "volume", "slice", "seed"])
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.volumes < 1 or args.slices < 1 or args.seed < 0:
+    if args.volumes < 1 or args.slices < 1 or min(args.seed) < 0:
         raise BadInput("--volumes and --slices must be at least 1, and --seed at least 0")
     chosen = [(name, own(name) if ":" in name else methods.load(name)) for name in args.methods]
     rows = known(args.table)
-    have = set(zip(rows["method"], rows["volume"], rows["slice"], strict=True))
+    have = set(zip(rows["method"], rows["volume"], rows["slice"], rows["seed"], strict=True))
     command = f"python -m helpers evaluate {shlex.join(args.methods)} --data {shlex.join(args.data)}"
-    command += f" --volumes {args.volumes} --slices {args.slices} --profile {args.profile} --table {args.table}"
+    command += f" --volumes {args.volumes} --slices {args.slices} --profile {args.profile}"
+    command += f" --seed {' '.join(map(str, args.seed))} --table {args.table}"
     size = profile(args.profile)
     for data in args.data:
         slices = open_data(data, profile=size, split="test", volumes=args.volumes, slices=args.slices)
         for name, function in chosen:
             group = {name: function} if ":" in name else [name]
-            skip = lambda name, item: (name, item.volume, item.number) in have  # noqa: E731
-            for row in study.evaluate(group, slices, skip=skip, progress=True, seed=args.seed):
-                rows = pd.concat([rows, pd.DataFrame([row])]) if len(rows) else pd.DataFrame([row])
-                if args.table:
-                    study.keep(rows, args.table, study.provenance(command, args.seed, len(rows)))
+            for seed in args.seed:
+                skip = lambda name, item, seed=seed: (name, item.volume, item.number, seed) in have  # noqa: E731
+                for row in study.evaluate(group, slices, skip=skip, progress=True, seed=seed):
+                    new = pd.DataFrame([row | {"seed": seed}])
+                    rows = pd.concat([rows, new]) if len(rows) else new
+                    if args.table:
+                        study.keep(rows, args.table, study.provenance(command, args.seed, len(rows)))
     if rows.empty:
         raise BadInput(f"nothing to score: no slice of {', '.join(args.data)} has a target")
     show(stats.summary(rows, ["source", "method"]).to_dict("records"), args.json)
