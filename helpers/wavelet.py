@@ -9,7 +9,7 @@ from torch import Tensor
 
 from helpers.errors import BadInput
 
-DENSE = 96  # lines up to this length are transformed by one matrix product
+DENSE = 192  # lines up to this length are transformed by one matrix product
 BLOCK = 16  # of longer lines, so many samples by one: the fastest of 8 to 64 on a CPU
 COARSEST = 16  # default levels stop before the low band of either axis would be shorter than this
 
@@ -49,37 +49,41 @@ class Wavelet:
 
     def forward(self, image: Tensor) -> Tensor:
         """c = W x: image (..., y, x), complex or real, to coefficients of the same shape, coarsest at the top left."""
-        return _Transform.apply(image, self, False)
+        return _transform(image, self, False)
 
     def adjoint(self, coefficients: Tensor) -> Tensor:
         """x = W^H c, the inverse as well: coefficients (..., y, x) to an image of the same shape and dtype."""
-        return _Transform.apply(coefficients, self, True)
+        return _transform(coefficients, self, True)
 
 
-class _Transform(torch.autograd.Function):
-    """W or W^H for autograd: the derivative of the one is the other, and nothing needs to be stored."""
+def _transform(values: Tensor, wavelet: Wavelet, adjoint: bool) -> Tensor:
+    """W or W^H of (..., y, x): the small levels by matrices, the large ones block by block."""
+    if tuple(values.shape[-2:]) != wavelet.shape:
+        raise BadInput(f"a wavelet transform for {wavelet.shape} was given an image of {tuple(values.shape[-2:])}")
+    large = [size for size in wavelet.sizes if max(size) > DENSE]
+    small = wavelet.sizes[len(large) :]
+    if not large:
+        return _dense(values, small, wavelet.name, adjoint)
+    out = values.clone(memory_format=torch.contiguous_format)
+    low = out[..., : small[0][0], : small[0][1]] if small else out[..., :0, :0]
+    if adjoint:
+        low.copy_(_dense(low, small, wavelet.name, adjoint))
+    for ny, nx in reversed(large) if adjoint else large:
+        corner = _columns(out[..., :ny, :nx], wavelet.name, adjoint)
+        out[..., :ny, :nx] = _columns(corner.mT, wavelet.name, adjoint).mT
+    if not adjoint:
+        low.copy_(_dense(low, small, wavelet.name, adjoint))
+    return out
 
-    @staticmethod
-    def forward(values: Tensor, wavelet: Wavelet, adjoint: bool) -> Tensor:
-        if tuple(values.shape[-2:]) != wavelet.shape:
-            raise BadInput(f"a wavelet transform for {wavelet.shape} was given an image of {tuple(values.shape[-2:])}")
-        out = values.clone(memory_format=torch.contiguous_format)
-        for ny, nx in reversed(wavelet.sizes) if adjoint else wavelet.sizes:
-            corner = _columns(out[..., :ny, :nx], wavelet.name, adjoint)
-            out[..., :ny, :nx] = _columns(corner.mT, wavelet.name, adjoint).mT
-        return out
 
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        _, ctx.wavelet, ctx.adjoint = inputs
-
-    @staticmethod
-    def backward(ctx, gradient: Tensor):
-        return _Transform.apply(gradient, ctx.wavelet, not ctx.adjoint), None, None
-
-    @staticmethod
-    def jvp(ctx, tangent: Tensor, *_):
-        return _Transform.apply(tangent, ctx.wavelet, ctx.adjoint)
+def _dense(values: Tensor, sizes: list[tuple[int, int]], name: str, adjoint: bool) -> Tensor:
+    """The levels of these sizes: M X M^T of real and imaginary part, each a plane, with a matrix M for an axis."""
+    planes = torch.view_as_real(values).movedim(-1, -3) if values.is_complex() else values
+    planes = planes.clone(memory_format=torch.contiguous_format)
+    for ny, nx in reversed(sizes) if adjoint else sizes:
+        rows, columns = (_matrix(n, name, adjoint, planes.dtype, planes.device) for n in (ny, nx))
+        planes[..., :ny, :nx] = rows @ planes[..., :ny, :nx] @ columns.mT
+    return torch.complex(*planes.unbind(-3)) if values.is_complex() else planes
 
 
 def _columns(values: Tensor, name: str, adjoint: bool) -> Tensor:

@@ -11,9 +11,10 @@ def reconstruct(kspace: Tensor, mask: Tensor, name: str) -> Tensor:
     """A trained network: what it learned from drawn or measured subjects decides, its weights are fixed.
 
     kspace (..., coil, ky, kx) complex, mask (kx,) or (ky, kx) bool, to image (..., y, x) real; name: of the zoo,
-    such as varnet-brain, or fastmri:varnet-brain. Computed where the k-space is; differentiable in it.
+    such as varnet-brain, or fastmri:varnet-brain. Computed where the k-space is; differentiable in it. What a U-Net
+    gives below zero is no magnitude, and becomes zero.
     """
-    return network(name, str(kspace.device))(kspace, mask)
+    return network(name, str(kspace.device))(kspace, mask).clamp(min=0)
 
 
 @lru_cache(maxsize=8)
