@@ -19,6 +19,7 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from helpers import networks, validation, zoo
+from helpers.data import open_data
 from helpers.errors import BadInput
 from helpers.files import written_aside
 from helpers.profiles import profile
@@ -36,6 +37,7 @@ class Run:
 
     folder, checkpoints  where card and weights, and where checkpoints, log and lock go
     hours                stop cleanly after so many, to be resumed; validate_every: steps; save_every: seconds
+    also                 a file or folder that every validation scores as well, which nothing depends on
     start                a card and weights to start from, and whether to go on where their training stopped
     """
 
@@ -49,17 +51,22 @@ class Run:
     volumes: int = 20
     save_every: float = 120
     command: str = ""
+    also: str | None = None
     start: str | None = None
     go_on: bool = False
 
 
 @dataclass
 class Progress:
-    """What grows while a network is trained; it is in the checkpoint and, but for `losses`, on the card."""
+    """What grows while a network is trained; it is in the checkpoint and, but for `losses`, on the card.
+
+    curve: [step, mean validation SSIM]; also: [step, SSIM, SSIM inside the object] of the data that are also scored
+    """
 
     step: int = 0
     seconds: float = 0.0
     curve: list[list[float]] = field(default_factory=list)
+    also: list[list[float]] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
     restarts: list[int] = field(default_factory=lambda: [0])
 
@@ -199,7 +206,15 @@ class Training:
             if abs(validation.mean_ssim(unrounded) - validation.mean_ssim(found)) >= 1e-4:
                 shipped, found = exact, unrounded
         self.progress.curve.append([self.progress.step, round(validation.mean_ssim(found), 6)])
+        if self.run.also:
+            self.progress.also.append([self.progress.step, *self._also(shipped)])
         return zoo.save(self._card(found), shipped, self.run.folder)
+
+    def _also(self, state: Mapping[str, Tensor]) -> list[float]:
+        """Mean SSIM, over the whole image and inside the object, on the data that nothing depends on."""
+        network = zoo.assembled(self.recipe.architecture, state, self.recipe.name)
+        rows = validation.measured(network, open_data(self.run.also))
+        return [round(float(rows[score].mean()), 6) for score in ("ssim", "ssim_object")]
 
     def _scores(self, state: Mapping[str, Tensor]) -> dict:
         network = zoo.assembled(self.recipe.architecture, state, self.recipe.name)
@@ -235,6 +250,7 @@ class Training:
             "validation": found,
             "last_quarter_gain": last_quarter_gain(done.curve),
             "curve": done.curve,
+            "also": done.also,
         }
 
     def agreed(self, wish: bool) -> bool:
@@ -279,8 +295,8 @@ class Training:
             raise BadInput(f"{card['name']} has the architecture {card['architecture']}, another than this network")
         self.network.load_state_dict(start.state_dict())
         if self.run.go_on:
-            steps, hours, curve = card["steps"], card["hours"], card["curve"]
-            self.progress = Progress(steps, 3600 * hours, curve, restarts=[0, *card["restarts"], steps])
+            steps, seconds, restarts = card["steps"], 3600 * card["hours"], [0, *card["restarts"], card["steps"]]
+            self.progress = Progress(steps, seconds, card["curve"], card.get("also", []), restarts=restarts)
 
     def write_log(self) -> None:
         """Add a line to the log; lines of steps that a kill has undone are dropped first."""

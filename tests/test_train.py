@@ -202,7 +202,10 @@ def test_weights_of_the_zoo_are_gone_on_with(tiny, tmp_path):
     """A fresh machine has card and weights and no checkpoint: steps and curve go on, the rate is warmed up again."""
     recipe, run, card = tiny
     longer = Recipe(**vars(recipe) | {"steps": 150})
-    on = Run(**vars(run) | {"checkpoints": tmp_path, "start": "tiny", "go_on": True, "folder": run.folder})
+    watched = tmp_path / "watched.h5"
+    fastmri.write_volume(watched, draw_volume("brain", 0, SMOKE, slices=1))
+    changed = {"checkpoints": tmp_path, "start": "tiny", "go_on": True, "folder": run.folder, "also": str(watched)}
+    on = Run(**vars(run) | changed)
     copy = {path.name: path.read_bytes() for path in run.folder.glob("tiny.*")}
     try:
         found = train(longer, on)
@@ -211,6 +214,8 @@ def test_weights_of_the_zoo_are_gone_on_with(tiny, tmp_path):
             (run.folder / name).write_bytes(stored)
     assert found["steps"] == 150 and found["restarts"] == [120]
     assert found["curve"][:2] == card["curve"] and found["ssim"] > card["ssim"] - 0.02
+    assert card["also"] == [] and [step for step, *_ in found["also"]] == [step for step, _ in found["curve"][2:]]
+    assert all(0.1 < score < 1 for _, *scores in found["also"] for score in scores)
 
 
 def start(place, *more, steps=100):

@@ -54,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--validate-every", type=int, default=500, metavar="STEPS", help="(default: 500)")
     how.add_argument("--save-every", type=float, default=120, metavar="SECONDS", help="(default: 120)")
     how.add_argument("--volumes", type=int, default=20, help="validation volumes (default: 20)")
+    how.add_argument("--also", metavar="PATH", help="score these data, too, at every validation; nothing depends on it")
     how.add_argument("--fresh", action="store_true", help="begin anew where there is a checkpoint")
     how.add_argument(
         "--from",
@@ -128,6 +129,7 @@ def trained(recipe: Recipe, args: argparse.Namespace) -> dict:
         save_every=args.save_every,
         volumes=args.volumes,
         command=shlex.join(["python", "-m", "helpers", *sys.argv[1:]]),
+        also=args.also,
         start=recipe.name if own else None if args.start == "zoo" else args.start,
         go_on=own,
     )
