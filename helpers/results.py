@@ -55,11 +55,12 @@ def claims(
     """Whether one method beats another: paired difference with its interval, and the verdict, a row a claim and group.
 
     quality: tidy, one row a slice, source and method; pairs: (better, worse) as claimed; scores: a column each; by:
-    the column whose values get a row each where both methods were measured; margin: by how much it is claimed.
+    the column whose values get a row each, bands in their order, where both methods were measured; margin: by how
+    much it is claimed.
     """
     rows, most = [], f" by {margin:g}" if margin else ""
     for better, worse in pairs:
-        for value, group in quality.groupby(by, sort=False, observed=True):
+        for value, group in quality.groupby(by, sort=quality[by].dtype == "category", observed=True):
             if not {better, worse} <= set(group["method"]):
                 continue
             row = {"claim": f"{better} above {worse}{most}", by: value}

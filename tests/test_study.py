@@ -146,4 +146,7 @@ def test_shipped_results_are_complete():
         assert made["n"] == len(pd.read_csv(path)) and made["command"].startswith("python -m helpers")
     quality = results.table("quality")
     assert not quality.duplicated(["source", "method", "volume", "slice"]).any()
-    assert stats.difference(quality[quality["source"] == "knee"], "wavelet", "zero-filled").n == 40
+    matched = results.matched(quality)
+    for source in ("knee", "brain"):
+        for method in ("wavelet", "unet", "varnet"):
+            assert stats.difference(matched[matched["source"] == source], method, "zero-filled").n == 40
