@@ -24,7 +24,8 @@ def table(name: str) -> pd.DataFrame:
 def origin(name: str) -> str:
     """Where results/NAME.csv comes from, in words: n, seed, device and command."""
     made = json.loads((FOLDER / f"{name}.json").read_text("utf8"))
-    return f"n = {made['n']} rows, seed {made['seed']}, {made['device']}, made by `{made['command']}`"
+    seeds = made["seed"] if isinstance(made["seed"], list) else [made["seed"]]
+    return f"n = {made['n']} rows, seed {', '.join(map(str, seeds))}, {made['device']}, made by `{made['command']}`"
 
 
 def matched(quality: pd.DataFrame) -> pd.DataFrame:
