@@ -7,7 +7,6 @@ from torch import Tensor, fft
 from helpers.data.drawing.chance import Chance
 from helpers.data.drawing.coils import coil_maps
 from helpers.fourier import center_crop, ifft2c
-from helpers.physics import rss
 from helpers.profiles import Profile
 
 SUPERSAMPLING = 2  # pixels of the canvas along one pixel of the image
@@ -65,14 +64,23 @@ class Scan:
         """
         maps, decay = self._maps(position), self._decay()
         kspace = self._sample(healthy, maps, decay)
-        clean = center_crop(rss(ifft2c(kspace)), self.image_shape)
+        clean = self._image(kspace)
         deviation = float(torch.quantile(clean, 0.9)) / snr
         unit = self.chance.log_uniform("unit", 1e-4, 1e-3) / float(clean.max())
         if changed is not None:
             kspace = kspace + self._sample(changed - healthy, maps, decay)
         noise = self._noise(number, decay.abs() > 0)
         kspace = kspace.add_(noise, alpha=deviation).mul_(unit)
-        return kspace, center_crop(rss(ifft2c(kspace)), self.image_shape).contiguous()
+        return kspace, self._image(kspace).contiguous()
+
+    def _image(self, kspace: Tensor) -> Tensor:
+        """The target of a k-space: RSS of its images, cropped to the center.
+
+        The root is numpy's, which is rounded correctly: torch's comes from a library that rounds it one way or the
+        other, depending on where the pieces of two threads begin.
+        """
+        power = ifft2c(kspace).abs().square().sum(-3)
+        return center_crop(torch.from_numpy(np.sqrt(power.numpy())), self.image_shape)
 
     def _maps(self, position: float) -> Tensor:
         """Coil maps at this slice, with all that varies slowly: transmit field and phase of the subject."""
