@@ -35,7 +35,8 @@ def test_slices_follow_the_contract(source):
         assert torch.isfinite(item.target).all() and 5e-5 < item.target.max() < 2e-3
         assert (item.volume, item.number, item.source) == (f"{source}-test-0003", number, source)
         assert item.anatomy == ("brain" if source == "brain" else "knee")
-        assert torch.equal(item.target, center_crop(rss(ifft2c(item.kspace)), SMOKE.image))
+        expected = center_crop(rss(ifft2c(item.kspace)), SMOKE.image)
+        torch.testing.assert_close(item.target, expected, rtol=3e-7, atol=0)  # torch's root may be off by a bit
 
 
 @pytest.mark.parametrize("source", scanner.SOURCES)
