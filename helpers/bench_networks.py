@@ -32,7 +32,7 @@ def measure(coils: int = 15, size: int = 320, runs: int = 3) -> Iterator[dict[st
     torch.set_num_threads(1)
     try:
         yield {"work": "pgd varnet", "size": f"{coils}x{size}x{size}", **alternate(attack(coils, size), runs)}
-        yield {"work": "train varnet", "size": "laptop", **training(runs)}
+        yield {"work": "train varnet", **training(runs)}
     finally:
         torch.set_num_threads(threads)
 

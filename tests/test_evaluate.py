@@ -56,6 +56,13 @@ def test_several_masks_are_several_rows(mine):
     assert json.loads((mine / "kept.json").read_text())["seed"] == [0, 1]
 
 
+def test_a_table_of_another_kind_is_a_sentence_and_stays(mine, capsys):
+    (mine / "kept.csv").write_text("method,volume,slice,ssim\ntv,a,0,0.5\n")
+    assert main(["evaluate", "zero-filled", "--data", "knee", *SMALL, "--table", "kept.csv"]) == 2
+    assert "no column seed" in capsys.readouterr().err.splitlines()[-1]
+    assert (mine / "kept.csv").read_text().endswith("0.5\n")
+
+
 @pytest.mark.parametrize(
     "method, words",
     [

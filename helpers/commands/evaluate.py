@@ -60,8 +60,14 @@ def own(name: str) -> study.Method:
 
 
 def known(path: Path | None) -> pd.DataFrame:
-    """The rows measured so far."""
-    return pd.read_csv(path) if path and path.is_file() else pd.DataFrame(columns=["method", "volume", "slice", "seed"])
+    """The rows measured so far; BadInput for a table of another kind."""
+    keys = ["method", "volume", "slice", "seed"]
+    if not path or not path.is_file():
+        return pd.DataFrame(columns=keys)
+    rows = pd.read_csv(path)
+    if missing := [key for key in keys if key not in rows]:
+        raise BadInput(f"{path} has no column {missing[0]}, so that it cannot be gone on with; give another --table")
+    return rows
 
 
 def run(args: argparse.Namespace) -> int:

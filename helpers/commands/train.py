@@ -25,6 +25,7 @@ import torch
 from helpers import recipes, zoo
 from helpers.commands import show
 from helpers.commands.reconstruct import usable
+from helpers.data import open_data
 from helpers.errors import BadInput
 from helpers.recipes import LOSSES, Recipe
 from helpers.train import CHECKPOINTS, Run, train
@@ -76,6 +77,8 @@ def run(args: argparse.Namespace) -> int:
     if not names:
         raise BadInput("name a network to train, or give --all; python -m helpers train -h lists the options")
     usable(args.device)
+    if args.also:
+        open_data(args.also)  # a wrong path is said now, not at the first validation
     chosen = [recipe_of(name, args) for name in names]
     if len(chosen) > 1:
         return queue(names, args)
