@@ -22,6 +22,7 @@ from helpers import networks, validation, zoo
 from helpers.data import open_data
 from helpers.errors import BadInput
 from helpers.files import written_aside
+from helpers.networks.widen import widened
 from helpers.profiles import profile
 from helpers.recipes import Recipe, learning_rate, loss_function
 from helpers.training_data import Stream, blocks_of, example
@@ -289,11 +290,18 @@ class Training:
         return kept
 
     def _start_from(self, card: Mapping) -> None:
-        """Take weights from the zoo; with go_on also steps, hours and curve. The optimizer starts anew, warmed up."""
-        start = zoo.load(card["name"], folder=self.run.folder)
+        """Take weights from the zoo, widened where this network is wider; with go_on also steps, hours and curve.
+
+        The optimizer starts anew, warmed up.
+        """
+        start = zoo.load(card["name"], folder=self.run.folder).state_dict()
         if dict(card["architecture"]) != dict(self.recipe.architecture):
-            raise BadInput(f"{card['name']} has the architecture {card['architecture']}, another than this network")
-        self.network.load_state_dict(start.state_dict())
+            try:
+                start = widened(start, self.network, self.recipe.seed)
+            except BadInput as error:
+                architecture = f"{card['name']} has the architecture {card['architecture']}"
+                raise BadInput(f"{architecture}, no narrower form of this network: {error}") from error
+        self.network.load_state_dict(start)
         if self.run.go_on:
             steps, seconds, restarts = card["steps"], 3600 * card["hours"], [0, *card["restarts"], card["steps"]]
             self.progress = Progress(steps, seconds, card["curve"], card.get("also", []), restarts=restarts)

@@ -4,6 +4,7 @@ import csv
 import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -216,6 +217,19 @@ def test_weights_of_the_zoo_are_gone_on_with(tiny, tmp_path):
     assert found["curve"][:2] == card["curve"] and found["ssim"] > card["ssim"] - 0.02
     assert card["also"] == [] and [step for step, *_ in found["also"]] == [step for step, _ in found["curve"][2:]]
     assert all(0.1 < score < 1 for _, *scores in found["also"] for score in scores)
+
+
+def test_a_wider_network_starts_where_a_narrow_one_ended(tiny, tmp_path):
+    recipe, run, card = tiny
+    shutil.copytree(run.folder, tmp_path / "zoo")
+    on = Run(folder=tmp_path / "zoo", checkpoints=tmp_path, start="tiny", validate_every=1)
+    change = {"name": "other", "steps": 1}
+    wide = Recipe(**vars(recipe) | change | {"architecture": TINY | {"channels": 4}})
+    assert train(wide, on)["ssim"] == pytest.approx(card["ssim"], abs=0.02)
+    (tmp_path / "other.pt").unlink()
+    deep = Recipe(**vars(recipe) | change | {"architecture": TINY | {"pools": 1}})
+    with pytest.raises(BadInput, match="no narrower form of this network"):
+        train(deep, on)
 
 
 def start(place, *more, steps=100):

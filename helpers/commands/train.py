@@ -61,7 +61,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--from",
         dest="start",
         metavar="NAME",
-        help="weights to start from where there is no checkpoint: a network of the zoo, or `zoo` to go on with its own",
+        help="weights to start from where there is no checkpoint: a network of the zoo, as it is or widened, or `zoo`"
+        " to go on with its own",
     )
     how.add_argument("--out", type=Path, default=zoo.ZOO, help="folder of cards and weights (default: zoo)")
     how.add_argument("--checkpoints", type=Path, default=CHECKPOINTS, help="(default: _build/training)")
