@@ -149,6 +149,28 @@ def center_lines(mask: Tensor) -> int:
     return max(n for n in range(width + 1) if n // 2 <= below and n - n // 2 <= above)
 
 
+def held_out(mask: Tensor, share: float, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """A mask in two parts: what is fitted, and a share of it that is held back to judge the fit.
+
+    Lines of a column mask, points of any other, drawn without replacement from outside the fully sampled center:
+    round(share * measured) of them, at least one where the share is not 0 and there is one. mask: (kx,) or (ky, kx)
+    bool; returns two masks of its shape.
+    """
+    outside = mask.clone()
+    if mask.ndim == 1:
+        outside[_slice(len(mask), center_lines(mask))] = False
+    else:
+        height, width = center_block(mask)
+        outside[_slice(mask.shape[0], height), _slice(mask.shape[1], width)] = False
+    places = outside.flatten().nonzero()[:, 0]
+    count = min(len(places), max(1, round(share * int(mask.sum())))) if share else 0
+    order = torch.randperm(len(places), generator=torch.Generator().manual_seed(seed)).to(places.device)
+    held = torch.zeros_like(mask.flatten())
+    held[places[order[:count]]] = True
+    held = held.view_as(mask)
+    return mask & ~held, held
+
+
 def volume_seed(volume: str, seed: int = 0) -> int:
     """Seed of the one mask that all slices of a volume share, the same on every machine and in every session."""
     return zlib.crc32(f"{seed}:{volume}".encode())

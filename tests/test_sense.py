@@ -5,10 +5,10 @@ import torch
 from made import coil_images
 
 from helpers.coils import espirit
+from helpers.conjugate_gradients import conjugate_gradients
 from helpers.fourier import fft2c, ifft2c
 from helpers.masks import random_mask
 from helpers.methods import sense, sigpy_reference
-from helpers.methods.sense import conjugate_gradients
 from helpers.physics import Sense, expected_rss, rss, scale
 
 

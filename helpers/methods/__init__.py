@@ -17,6 +17,7 @@ from torch import Tensor
 
 from helpers import weights, zoo
 from helpers.errors import BadInput
+from helpers.fits import FITS
 from helpers.networks import NETWORKS
 
 Method = Callable[[Tensor, Tensor], Tensor]
@@ -41,12 +42,14 @@ REGISTRY = {
     "sigpy-sense": Entry("sigpy_reference", "sense", "linear"),
     "sigpy-wavelet": Entry("sigpy_reference", "wavelet", "sparsity", weight="wavelet"),
     "sigpy-tv": Entry("sigpy_reference", "tv", "sparsity", weight="tv"),
+    **{name: Entry("untrained", "reconstruct", "un-trained") for name in FITS},
 }
 
 
 # whose data a network should have been trained on
 ANATOMY = {"knee": "knee", "stanford": "knee", "brain": "brain"}
 NETWORK = Entry("trained", "reconstruct", "network")
+FAMILIES = ("network", "un-trained")  # whose function takes the name of the member
 OWN = Entry("", "", "own")
 
 
@@ -74,7 +77,7 @@ def load(name: str, source: str = "brain", **options) -> Method:
     known = list(signature(function).parameters)[2:]
     if strange := sorted(set(options) - set(known)):
         raise BadInput(f"{name} has no option {strange[0]!r}; its options: {', '.join(known) or 'none'}")
-    if entry is NETWORK:
+    if entry.family in FAMILIES:
         options["name"] = name
     if entry.weight and "lam" not in options:
         options["lam"] = tuned(name, source)["lam"]

@@ -1,0 +1,217 @@
+"""Fitting un-trained networks: gradients, data consistency, what is left out, when it stops, and warm starts."""
+
+import warnings
+from dataclasses import replace
+
+import pytest
+import torch
+from made import coil_images
+from torch.testing import assert_close
+
+from helpers import methods, metrics, study
+from helpers.coils import espirit
+from helpers.data.scanner import draw_volume
+from helpers.errors import BadInput
+from helpers.fits import FITS, PUBLISHED
+from helpers.fourier import fft2c, ifft2c
+from helpers.masks import held_out, random_mask
+from helpers.physics import rss, scale
+from helpers.profiles import profile
+from helpers.untrained import OCCUPIED, Problem, Settings, fit, occupied_rows
+
+SMALL = Settings(options={"channels": 12, "layers": 4}, steps=40, precision="float32", crop=False)
+COILS = replace(SMALL, maps=False, mu=None, consistency=0)
+
+
+def scan(coils: int = 3, rows: int = 48, columns: int = 40, noise: float = 0.02, seed: int = 0):
+    images = coil_images(coils, rows, columns, 0)
+    generator = torch.Generator().manual_seed(seed)
+    kspace = fft2c(images + noise * torch.randn(images.shape, dtype=images.dtype, generator=generator))
+    mask = random_mask(columns, 3, 0.2)
+    return kspace * mask, mask
+
+
+def noise_image(*shape, seed=1):
+    return torch.randn(shape, dtype=torch.complex64, generator=torch.Generator().manual_seed(seed))
+
+
+# the problem that is solved
+
+
+# virtual coils leave out a thousandth of the energy of the maps, so of an image some sqrt(1e-3)
+@pytest.mark.parametrize(("settings", "tolerance"), [(replace(SMALL, mu=None), 0.03), (COILS, 1e-5)])
+def test_the_gradient_is_that_of_the_residual_of_the_fitted_lines(settings, tolerance):
+    kspace, mask = scan(coils=6)
+    problem = Problem(kspace, mask, settings)
+    fitted, _ = held_out(mask, settings.held)
+    images = noise_image(*(() if settings.maps else (6,)), 48, 40).requires_grad_()
+    maps = espirit(kspace, mask) if settings.maps else 1
+    residual = fitted * (fft2c(maps * images) - kspace)
+    (expected,) = torch.autograd.grad(residual.abs().square().sum() / 2, images)
+    assert (problem.gradient(images.detach()) - expected).norm() < tolerance * expected.norm()
+
+
+def test_the_preconditioned_gradient_solves_its_equation():
+    kspace, mask = scan()
+    image = noise_image(48, 40)
+    plain, quick = (Problem(kspace, mask, replace(SMALL, mu=mu)) for mu in (None, 0.03))
+    slope = quick.gradient(image)
+    assert_close(
+        quick.fitted.sense.gram(slope) + 0.03 * slope,
+        plain.gradient(image),
+        rtol=0,
+        atol=0.03 * plain.gradient(image).norm().item(),  # the tolerance of its conjugate gradients
+    )
+
+
+def test_data_consistency_keeps_what_was_measured_and_nothing_else():
+    """With w = 0 the measured entries of the coil images are y to the bit that a transform leaves, the others G's."""
+    kspace, mask = scan()
+    problem, images = Problem(kspace, mask, COILS), noise_image(3, 48, 40)
+    found = fft2c(problem.consistent(images))
+    assert_close(found * mask, kspace, rtol=0, atol=1e-5 * kspace.abs().max().item())
+    assert_close(found * ~mask, fft2c(images) * ~mask, rtol=0, atol=1e-5 * kspace.abs().max().item())
+
+
+def test_data_consistency_goes_from_y_to_the_generator():
+    kspace, mask = scan()
+    image = noise_image(48, 40)
+    near, far = (Problem(kspace, mask, replace(SMALL, consistency=w)) for w in (1e-3, 1e6))
+    assert_close(far.consistent(image), image, rtol=1e-3, atol=1e-3)
+    gram, b = near.all.sense.gram, near.all.b
+    assert (gram(near.consistent(image)) - b).norm() < 0.05 * (gram(image) - b).norm()
+
+
+def test_held_back_lines_are_outside_the_center_and_a_tenth():
+    mask = random_mask(180, 4, 0.08)
+    fitted, held = held_out(mask, 0.1, seed=3)
+    assert torch.equal(fitted | held, mask) and not (fitted & held).any() and held.sum() == round(0.1 * 45)
+    assert not held[90 - 7 : 90 + 7].any()
+    assert not held_out(mask, 0)[1].any()
+    everything = torch.ones(40, dtype=torch.bool)
+    assert torch.equal(held_out(everything, 0.1)[0], everything)
+    points = torch.zeros(20, 20, dtype=torch.bool)
+    points[5:15, 5:15] = True
+    points[0] = True
+    assert held_out(points, 0.1)[1].sum() == 12 and held_out(points, 0.1)[1][0].sum() == 12
+
+
+def test_rows_of_nothing_but_noise_are_left_out():
+    images = torch.zeros(4, 96, 40, dtype=torch.complex64)
+    images[:, 30:70] = coil_images(4, 40, 40, 0)
+    holding = rss(images).amax(1).nonzero()
+    kspace, mask = fft2c(images + 0.03 * noise_image(4, 96, 40)), random_mask(40, 3, 0.2)
+    rows = occupied_rows(kspace * mask, mask)
+    assert (rows.start, rows.stop) == (int(holding[0]), int(holding[-1]) + 1)
+    assert OCCUPIED > 1 and occupied_rows(kspace, torch.ones(96, 40, dtype=torch.bool)) == slice(0, 96)
+    found = fit(kspace * mask, mask, replace(SMALL, crop=True, steps=10)).image
+    assert found.shape == (96, 40) and found[:20].std() < 1e-6 < found[:20].min()  # the noise that is expected there
+
+
+# fits
+
+
+def test_the_same_seed_gives_the_same_image_bit_for_bit():
+    kspace, mask = scan()
+    for settings in (SMALL, replace(SMALL, precision="bfloat16"), COILS):
+        one, two, other = (fit(kspace, mask, replace(settings, steps=12), seed=seed).image for seed in (0, 0, 1))
+        assert torch.equal(one, two) and not torch.equal(one, other)
+
+
+# with three coils at 3x, .86 and .75 of the error of doing nothing were seen
+@pytest.mark.parametrize("settings", [replace(SMALL, rate=0.02), replace(COILS, rate=0.01)])
+def test_a_fit_beats_the_zero_filled_image_and_its_loss_falls(settings):
+    kspace, mask = scan()
+    truth = rss(coil_images(3, 48, 40, 0))
+    found = fit(kspace, mask, replace(settings, steps=300, options={"channels": 32, "layers": 4}))
+    losses = [look["loss"] for look in found.trajectory]
+    assert losses[-1] < 0.2 * losses[0]
+    assert (found.image - truth).norm() < 0.9 * (rss(ifft2c(kspace)) - truth).norm()
+
+
+def test_the_image_that_explains_the_held_back_lines_best_is_kept():
+    kspace, mask = scan(noise=0.3)
+    found = fit(kspace, mask, replace(SMALL, steps=400, rate=0.02, mu=None))
+    held = {look["step"]: look["held_loss"] for look in found.trajectory}
+    assert held[found.best] == min(held.values())
+    losses = [look["loss"] for look in found.trajectory]
+    assert losses[-1] < losses[0]  # it goes on explaining what it is fitted to
+
+
+def test_a_published_fit_keeps_the_lowest_training_loss():
+    kspace, mask = scan()
+    settings = replace(PUBLISHED, options={"channels": 12, "layers": 4}, steps=60, rate=0.05)
+    found = fit(kspace, mask, settings)
+    losses = [look["loss"] for look in found.trajectory]
+    assert all(later <= earlier for earlier, later in zip(losses, losses[1:], strict=False))
+    assert all(torch.isnan(torch.tensor(look["held_loss"])) for look in found.trajectory)
+
+
+def test_data_consistency_is_with_the_data_that_were_given():
+    """The published score of an attack put the clean samples back; here a change of one line must show in the image."""
+    kspace, mask = scan()
+    line = int(mask.nonzero()[-1])
+    changed = kspace.clone()
+    changed[:, :, line] *= -1
+    one, other = (fit(each, mask, replace(COILS, steps=10)).image for each in (kspace, changed))
+    assert (one - other).norm() > 0.5 * 2 * kspace[:, :, line].norm()
+
+
+def test_a_warm_start_goes_on_where_a_fit_ended():
+    kspace, mask = scan()
+    first = fit(kspace, mask, replace(SMALL, steps=150))
+    kept = {name: value.clone() for name, value in first.state["generator"].items()}
+    nearby = kspace + 0.02 * kspace.norm() / mask.sum() ** 0.5 * fft2c(noise_image(3, 48, 40)) * mask / 44
+    warm, cold = (fit(nearby, mask, replace(SMALL, steps=10, rate=0.002), start=start) for start in (first.state, None))
+    assert warm.trajectory[-1]["loss"] < 0.3 * cold.trajectory[-1]["loss"]
+    assert all(torch.equal(value, kept[name]) for name, value in first.state["generator"].items())
+
+
+def test_a_limit_on_time_returns_the_best_so_far():
+    kspace, mask = scan()
+    with pytest.warns(UserWarning, match="stopped after 1e-09 s at step 10 of 40"):
+        found = fit(kspace, mask, SMALL, seconds=1e-9)
+    assert found.trajectory[-1]["step"] == 10 and torch.isfinite(found.image).all()
+
+
+def test_a_bar_with_the_losses_is_on_standard_error(capsys):
+    kspace, mask = scan()
+    seen = []
+    fit(kspace, mask, replace(SMALL, steps=20), progress=True, watch=lambda step, image: seen.append((step, image)))
+    out, err = capsys.readouterr()
+    assert not out and "held_loss=" in err
+    assert [step for step, _ in seen] == [10, 20] and all(image.shape == (48, 40) for _, image in seen)
+
+
+def test_several_seeds_are_averaged():
+    kspace, mask = scan()
+    options = {"steps": 10, "precision": "float32"}
+    one, two, both = (
+        methods.load("convdecoder", seed=seed, seeds=seeds, **options)(kspace, mask)
+        for seed, seeds in ((0, 1), (1, 1), (0, 2))
+    )
+    assert_close(both, (one + two) / 2)
+
+
+@pytest.mark.parametrize("options", [{"seeds": 0}, {"steps": 0}, {"seconds": 0}])
+def test_impossible_numbers(options):
+    kspace, mask = scan()
+    with pytest.raises(BadInput, match="at least 1 seed"):
+        methods.load("dip", **options)(kspace, mask)
+    with pytest.raises(BadInput, match="choose one of convdecoder"):
+        fit(kspace, mask, replace(SMALL, generator="magic"))
+
+
+@pytest.mark.slow
+def test_the_tuned_fit_is_better_than_zero_filled_on_a_drawn_slice():
+    item = draw_volume("knee", 0, profile("smoke"), slices=1, split="train")[0]
+    mask = study.mask_of(item)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        scores = [
+            metrics.scores(study.reconstruct(methods.load(name), item, mask), item.target)["ssim"]
+            for name in ("zero-filled", "convdecoder")
+        ]
+    assert scores[1] > scores[0] + 0.05
+    assert set(FITS) >= {"convdecoder", "deep-decoder", "dip"}
+    assert scale(item.kspace * mask) > 0
