@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from helpers.untrained import Settings
+from helpers.untrained_problem import Settings
 
 # As the paper's code and its predecessor have them (facts 2.5, 2.6), but for the scale, which they took from the full
 # k-space, and with every shortcut off.

@@ -17,7 +17,8 @@ from helpers.fourier import fft2c, ifft2c
 from helpers.masks import held_out, random_mask
 from helpers.physics import rss, scale
 from helpers.profiles import profile
-from helpers.untrained import OCCUPIED, Problem, Settings, fit, occupied_rows
+from helpers.untrained import fit
+from helpers.untrained_problem import OCCUPIED, Problem, Settings, occupied_rows
 
 SMALL = Settings(options={"channels": 12, "layers": 4}, steps=40, precision="float32", crop=False)
 COILS = replace(SMALL, maps=False, mu=None, consistency=0)
@@ -177,7 +178,13 @@ def test_a_limit_on_time_returns_the_best_so_far():
 def test_a_bar_with_the_losses_is_on_standard_error(capsys):
     kspace, mask = scan()
     seen = []
-    fit(kspace, mask, replace(SMALL, steps=20), progress=True, watch=lambda step, image: seen.append((step, image)))
+    fit(
+        kspace,
+        mask,
+        replace(SMALL, steps=20),
+        progress=True,
+        watch=lambda look, image: seen.append((look["step"], image)),
+    )
     out, err = capsys.readouterr()
     assert not out and "held_loss=" in err
     assert [step for step, _ in seen] == [10, 20] and all(image.shape == (48, 40) for _, image in seen)

@@ -1,0 +1,92 @@
+"""Fit an un-trained network to one slice and write how its image evolves; resumable.
+
+DATA is a drawn source, whose held-out slices are counted through its volumes, two of each, or a file. Every --look
+steps a row: losses, scores of the image as it stands, seconds so far. A checkpoint in _build/fits is written every
+minute, from which a fit that was killed goes on. Example, the published recipe, hours on one core:
+  python -m helpers fit convdecoder-first --data knee --table results/fit-convdecoder-first-knee.csv
+"""
+
+import argparse
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+from torch import Tensor
+
+from helpers import metrics, study
+from helpers.commands import show
+from helpers.commands.reconstruct import usable
+from helpers.data import DRAWN, open_data
+from helpers.errors import BadInput
+from helpers.fits import FITS
+from helpers.profiles import PROFILES, profile
+from helpers.untrained import LOOK, fit
+
+SCORES = ("ssim", "psnr", "ssim_object")
+COLUMNS = ["method", "source", "volume", "slice", "step", "seconds", "loss", "held_loss", *SCORES]
+CHECKPOINTS = Path(__file__).resolve().parents[2] / "_build" / "fits"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("method", metavar="METHOD", help=f"one of {', '.join(FITS)}")
+    parser.add_argument("--data", default="knee", help="a source, or a file with a reference (default: knee)")
+    parser.add_argument("--slice", type=int, default=0, help="which slice, counted from 0 (default: 0)")
+    parser.add_argument("--profile", default="laptop", choices=PROFILES, help="size of drawn slices (default: laptop)")
+    parser.add_argument("--seed", type=int, default=0, help="of weights, input, held-out lines and mask (default: 0)")
+    parser.add_argument("--steps", type=int, help="default: the method's own")
+    parser.add_argument("--look", type=int, default=50, help="steps between two scores, a multiple of 10 (default: 50)")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
+    parser.add_argument("--table", type=Path, help="CSV of all looks")
+    parser.add_argument("--checkpoints", type=Path, default=CHECKPOINTS, help="(default: _build/fits)")
+    parser.add_argument("--json", action="store_true", help="print the last look as one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.method not in FITS:
+        raise BadInput(f"{args.method!r} is no un-trained method; choose one of {', '.join(FITS)}")
+    settings = FITS[args.method]
+    settings = settings if args.steps is None else replace(settings, steps=args.steps)
+    if min(args.slice, args.seed) < 0 or settings.steps < 1 or args.look < LOOK or args.look % LOOK:
+        raise BadInput(f"--slice and --seed are at least 0, --steps 1, and --look a multiple of {LOOK}")
+    drawn = (
+        {"profile": profile(args.profile), "volumes": args.slice // 2 + 1, "slices": 2} if args.data in DRAWN else {}
+    )
+    data = open_data(args.data, split="test", **drawn)
+    if args.slice >= len(data):
+        raise BadInput(f"{args.data} has no slice {args.slice}; it has {len(data)}, counted from 0")
+    item = data[args.slice]
+    if item.target is None:
+        raise BadInput(f"{args.data} has no reference: there is nothing to score against")
+    mask = study.mask_of(item, seed=args.seed)
+    device = usable(args.device)
+    where = {"method": args.method, "source": item.source, "volume": item.volume, "slice": item.number}
+    command = f"python -m helpers fit {args.method} --data {shlex.quote(args.data)}"
+    command += f" --slice {args.slice} --profile {args.profile} --steps {settings.steps} --look {args.look}"
+
+    def score(look: dict, image: Tensor) -> None:
+        if look["step"] % args.look == 0 or look["step"] == settings.steps:
+            found = metrics.scores(study.crop(image.cpu(), item), item.target)
+            look |= where | {name: found[name] for name in SCORES}
+            if args.table:
+                rows = pd.concat([before(args.table, look["step"]), pd.DataFrame([look])])[COLUMNS]
+                study.keep(rows, args.table, study.provenance(command, args.seed, len(rows), args.device))
+
+    found = fit(
+        (item.kspace * mask).to(device),
+        mask.to(device),
+        settings,
+        args.seed,
+        watch=score,
+        checkpoint=args.checkpoints / f"{args.method}-{item.volume}-{item.number}-{args.seed}.pt",
+        progress=True,
+    )
+    scored = [look for look in found.trajectory if "ssim" in look]
+    show([{name: look[name] for name in COLUMNS} for look in scored[-1:]], args.json)
+    return 0
+
+
+def before(table: Path, step: int) -> pd.DataFrame:
+    """The looks that a table has from before a step: what a kill has undone is looked at again."""
+    rows = pd.read_csv(table) if table.is_file() else pd.DataFrame(columns=COLUMNS)
+    return rows[rows["step"] < step].dropna(axis=1, how="all")

@@ -1,0 +1,123 @@
+"""What an un-trained network is fitted to: one measurement, without the rows of noise, some lines of it held back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from helpers import coils
+from helpers.conjugate_gradients import conjugate_gradients
+from helpers.fourier import fft2c, ifft2c
+from helpers.masks import fitting, held_out
+from helpers.physics import Sense, expected_rss, noise_level, rss
+from helpers.solvers import DataTerm
+
+OCCUPIED = 1.5  # times the power of the noise: rows with less hold nothing but noise
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How an un-trained network is fitted.
+
+    generator     name in `decoders.GENERATORS`; options: arguments of its class
+    maps          one image under ESPIRiT maps (SENSE form), or an image of every coil (the paper's form)
+    steps, rate   of Adam; cosine: the rate falls to 2 % of itself along a cosine, or stays
+    mu            preconditions the residual by (A^H A + mu I)^-1, so that what is hard to see is learned as soon as
+                  what is not; None: the plain residual
+    held          share of the measured lines that are not fitted but judge the image (self-validation): the average
+                  image that explains them best is kept. 0: the weights of the lowest training loss are, as published
+    consistency   weight w of the last step, min ||A x - y||^2 + w ||x - G||^2; 0: measured entries replace those of G
+    crop          leave out rows that hold nothing but noise: a column mask leaves the readout fully sampled
+    precision     "float32" everywhere, or "bfloat16" for the convolutions
+    """
+
+    generator: str = "convdecoder"
+    options: Mapping = field(default_factory=dict)
+    maps: bool = True
+    steps: int = 800
+    rate: float = 0.02
+    cosine: bool = True
+    mu: float | None = 0.03
+    held: float = 0.1
+    consistency: float = 0.15
+    crop: bool = True
+    precision: str = "bfloat16"
+
+
+class Problem:
+    """One measurement y as a fit sees it: rows that hold nothing but noise left out, and some lines held back.
+
+    kspace: (coil, ky, kx) complex, zero where nothing was measured; mask: (kx,) or (ky, kx) bool; rows: those that are
+    kept, found where None. Images are (y, x); in the coil-wise form (coil, y, x), and every coil is a SENSE problem of
+    one coil whose map is 1.
+    """
+
+    def __init__(self, kspace: Tensor, mask: Tensor, settings: Settings, seed: int = 0, rows: slice | None = None):
+        mask = fitting(mask, tuple(kspace.shape[-2:]))
+        if mask.ndim == 2 and bool((mask == mask[0]).all()):
+            mask = mask[0]
+        self.kspace, self.mask, self.settings = kspace, mask, settings
+        self.rows = rows or (occupied_rows(kspace, mask) if settings.crop else slice(0, kspace.shape[-2]))
+        y = mask * fft2c(ifft2c(kspace)[..., self.rows, :]) if mask.ndim == 1 else kspace
+        if settings.maps:
+            maps = coils.espirit(kspace, mask)[..., self.rows, :]
+        else:
+            y, maps = y[:, None], torch.ones_like(y[:1])
+        self.seen = rss(maps)  # 1 where the coils see something, 0 elsewhere
+        self.size = tuple(y.shape[-2:])
+        self.energy = y.abs().square().sum()  # of the zero-filled images, too
+        fitted, held = held_out(mask, settings.held, seed)
+        self.judged = bool(held.any())
+        self.count = 2 * y.numel()  # real numbers that a mean squared error is the mean of
+        self.all, self.fitted, self.held = (DataTerm(Sense(maps, part), y) for part in (mask, fitted, held))
+        for term in (self.all, self.fitted, self.held):
+            term.sense = term.sense.compressed()
+
+    @property
+    def outputs(self) -> int:
+        return 2 if self.settings.maps else 2 * self.kspace.shape[0]
+
+    def image(self, output: Tensor, scale: Tensor) -> Tensor:
+        """The complex image, or images of all coils, that the outputs of a generator stand for, in units of y."""
+        images = torch.complex(*output.float().unflatten(0, (2, -1))) / scale
+        return images[0] if self.settings.maps else images
+
+    def gradient(self, image: Tensor) -> Tensor:
+        """(A^H A + mu I)^-1 (A^H A x - A^H y) of the fitted lines; without the inverse where mu is None."""
+        gram, mu = self.fitted.sense.gram, self.settings.mu
+        slope = gram(image) - self.fitted.b
+        return slope if mu is None else conjugate_gradients(lambda x: gram(x) + mu * x, slope, tolerance=0.03)
+
+    def consistent(self, image: Tensor) -> Tensor:
+        """Data consistency with y: min over x of ||A x - y||^2 + w ||x - image||^2; w = 0: the measured replace G's."""
+        gram, b, w = self.all.sense.gram, self.all.b, self.settings.consistency
+        if w == 0:
+            return image + b - gram(image)
+        return conjugate_gradients(lambda x: gram(x) + w * x, b + w * image)
+
+    def magnitude(self, image: Tensor) -> Tensor:
+        """The reconstruction on the full grid, (y, x) real; rows that were left out hold nothing but noise."""
+        whole = image.new_zeros((*image.shape[:-2], *self.kspace.shape[-2:]))
+        whole[..., self.rows, :] = self.seen * image
+        return expected_rss(whole, self.kspace, self.mask) if self.settings.maps else rss(whole)
+
+    @staticmethod
+    @torch.no_grad()
+    def loss(term: DataTerm, image: Tensor) -> float:
+        """||A x - y||^2 / ||y||^2 of some lines; not a number where there are none."""
+        square, _ = term.products(image, term.sense.gram(image))
+        return float(square.sum() / term.energy.sum())
+
+
+def occupied_rows(kspace: Tensor, mask: Tensor) -> slice:
+    """The rows that hold more than noise, for a column mask, under which every image row is a problem of its own.
+
+    kspace: (coil, ky, kx) complex; mask: (kx,) bool, or (ky, kx), for which all rows are taken.
+    """
+    if mask.ndim == 2:
+        return slice(0, kspace.shape[-2])
+    power = ifft2c(kspace).abs().square().mean((-3, -1))
+    noise = 2 * noise_level(kspace, mask).square() * mask.float().mean()
+    seen = (power > OCCUPIED * noise).nonzero()[:, 0]
+    return slice(int(seen[0]), int(seen[-1]) + 1) if len(seen) else slice(0, kspace.shape[-2])
