@@ -194,6 +194,24 @@ def training_curves(cards: Sequence[Mapping], size: float = 4) -> Figure:
     return figure
 
 
+def fit_curves(trajectory: Sequence[Mapping], best: int, size: float = 4.5) -> Figure:
+    """How an un-trained fit evolves: the losses of fitted and held-out lines, and the error of the image, by steps.
+
+    trajectory: looks of `untrained.fit` with `nmse` added by a watcher; best: the step whose image was kept.
+    """
+    steps = [look["step"] for look in trajectory]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(2 * size, 3.4))
+    for name, words, hue in (("loss", "fitted lines", "#882255"), ("held_loss", "held-out lines", "#332288")):
+        left.plot(steps, [look[name] for look in trajectory], color=hue, label=words)
+    left.set(yscale="log", xlabel="steps", ylabel="squared residual, relative")
+    right.plot(steps, [look["nmse"] for look in trajectory], color="#882255", label="error of the image")
+    right.set(xlabel="steps", ylabel=SCORES["nmse"])
+    for axes in (left, right):
+        axes.axvline(best, color="#7F7F7F", linestyle="--", label="kept: the held-out lines choose")
+        axes.legend(fontsize=10)
+    return figure
+
+
 def intervals(table: pd.DataFrame, by: str = "anatomy", score: str = "ssim", axes: Axes | None = None) -> Figure:
     """Mean score of every method with its 95 % interval over volumes, one group of rows for each value of `by`.
 

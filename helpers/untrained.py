@@ -100,9 +100,11 @@ def fit(
             last = step == settings.steps
             if step % LOOK and not last:
                 continue
-            bar.set_postfix(fitting.look())
+            image = fitting.look()
+            look = done.trajectory[-1]
+            bar.set_postfix({name: f"{look[name]:.2e}" for name in ("loss", "held_loss")})
             if watch:
-                watch(done.trajectory[-1], fitting.image())
+                watch(look, fitting.reconstruction(image))
             if checkpoint and (last or time.monotonic() - saved > SAVE_EVERY):
                 fitting.write(checkpoint)
                 saved = time.monotonic()
@@ -111,7 +113,7 @@ def fit(
                 break
             if problem.judged and step - done.best_step > PATIENCE * settings.steps:
                 break
-    return Fit(fitting.image(), done.trajectory, done.best_step, copy.deepcopy(fitting.state()))
+    return Fit(fitting.reconstruction(done.best), done.trajectory, done.best_step, copy.deepcopy(fitting.state()))
 
 
 class Fitting:
@@ -157,15 +159,15 @@ class Fitting:
         else:
             self.offer(image, problem.loss(problem.fitted, image), MARGIN)
 
-    def look(self) -> dict:
-        """Judge the average image by the held-out lines, and note the losses; returns them in words."""
+    def look(self) -> Tensor:
+        """Judge the average image by the held-out lines, and note the losses; returns the image as it stands."""
         done, problem = self.progress, self.problem
         image = done.average if problem.judged else done.best
         losses = {"loss": problem.loss(problem.fitted, image), "held_loss": problem.loss(problem.held, image)}
         if problem.judged:
             self.offer(image, losses["held_loss"])
         done.trajectory.append({"step": done.step, "seconds": done.seconds} | losses)
-        return {name: f"{value:.2e}" for name, value in losses.items()}
+        return image
 
     def offer(self, image: Tensor, loss: float, margin: float = 1.0) -> None:
         """Keep an image if its loss is lower than the lowest so far by more than the margin, or the first."""
@@ -173,9 +175,9 @@ class Fitting:
         if done.best is None or done.best_loss > margin * loss:
             done.best, done.best_step, done.best_loss = image, done.step, loss
 
-    def image(self) -> Tensor:
-        """The reconstruction as it stands, (y, x) real."""
-        return self.problem.magnitude(self.problem.consistent(self.progress.best))
+    def reconstruction(self, image: Tensor) -> Tensor:
+        """What an image, or those of all coils, comes to after data consistency: (y, x) real on the full grid."""
+        return self.problem.magnitude(self.problem.consistent(image))
 
     def rate(self, step: int) -> float:
         """The learning rate at a step: warmed up over 20 steps, unless the start was warm, then as the settings say."""

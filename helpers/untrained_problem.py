@@ -35,7 +35,7 @@ class Settings:
     generator: str = "convdecoder"
     options: Mapping = field(default_factory=dict)
     maps: bool = True
-    steps: int = 800
+    steps: int = 600
     rate: float = 0.02
     cosine: bool = True
     mu: float | None = 0.03
