@@ -7,6 +7,7 @@ The conclusion of the paper says that this might be possible. Each function is a
 from collections.abc import Sequence
 from functools import partial
 
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -23,30 +24,32 @@ SHARE = 0.1  # of the measured lines, held back in each fold
 SOLVERS = {"wavelet": (l1_wavelet.solve, espirit), "tv": (total_variation.solve, partial(espirit, crop=0))}
 
 
-def held_out_losses(
+def losses(
     method: str, kspace: Tensor, mask: Tensor, grid: Sequence[float] = GRID, folds: int = FOLDS, seed: int = 0
-) -> Tensor:
-    """How badly each lambda predicts lines that it has not seen: ||A x - y||^2 / ||y||^2 of them, mean over the folds.
+) -> pd.DataFrame:
+    """How well each lambda explains the lines that it is fitted to, and predicts those that it has not seen.
 
     method: "wavelet" or "tv"; kspace: (coil, ky, kx) complex, zero where nothing was measured; mask: (kx,) or (ky, kx)
-    bool; grid: lambdas as multiples of the noise level. Returns (len(grid),) double.
+    bool; grid: lambdas as multiples of the noise level. Returns a row a fold and lambda: lam, fold, and
+    ||A x - y||^2 / ||y||^2 of the fitted lines as `loss`, of the others as `held_loss`.
     """
     solve, maps_of = SOLVERS[method]
     y = kspace / scale(kspace)[..., None]
-    maps, losses = maps_of(y, mask), torch.zeros(len(grid), dtype=torch.double)
+    maps, rows = maps_of(y, mask), []
+    nothing = torch.zeros_like(maps[0])
     for fold in range(folds):
-        fitted, held = held_out(mask, SHARE, seed + fold)
-        unseen = Sense(maps, held)
-        energy = residual(unseen, y, torch.zeros_like(maps[0]))
-        for number, lam in enumerate(grid):
-            x = solve(Sense(maps, fitted), y, weight(lam, y, mask)).x
-            losses[number] += float(residual(unseen, y, x) / energy) / folds
-    return losses
+        fitted, held = (Sense(maps, part) for part in held_out(mask, SHARE, seed + fold))
+        for lam in grid:
+            x = solve(fitted, y, weight(lam, y, mask)).x
+            parts = {"loss": fitted, "held_loss": held}
+            found = {name: float(residual(part, y, x) / residual(part, y, nothing)) for name, part in parts.items()}
+            rows.append({"lam": lam, "fold": fold} | found)
+    return pd.DataFrame(rows)
 
 
 def chosen(method: str, kspace: Tensor, mask: Tensor, grid: Sequence[float] = GRID, **options) -> float:
-    """The lambda of the grid that predicts held-out lines best; arguments as in `held_out_losses`."""
-    return float(grid[int(held_out_losses(method, kspace, mask, grid, **options).argmin())])
+    """The lambda of the grid that predicts held-out lines best; arguments as in `losses`."""
+    return float(losses(method, kspace, mask, grid, **options).groupby("lam")["held_loss"].mean().idxmin())
 
 
 def wavelet(kspace: Tensor, mask: Tensor) -> Tensor:

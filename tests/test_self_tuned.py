@@ -1,0 +1,45 @@
+"""Lambda from one measurement: held-out lines have a minimum where fitted lines have none, and it is a good one."""
+
+import pandas as pd
+import pytest
+import torch
+
+from helpers import metrics, self_tuned, study
+from helpers.data.scanner import draw_volume
+from helpers.methods import load
+from helpers.profiles import profile
+
+GRID = (0.01, 0.2, 20.0)
+
+
+@pytest.fixture(scope="module")
+def measured():
+    item = draw_volume("brain", 0, profile("smoke"), slices=1, split="train", snr=40)[0]
+    mask = study.mask_of(item)
+    return item, item.kspace * mask, mask
+
+
+@pytest.mark.parametrize("name", ["wavelet", "tv"])
+def test_fitted_lines_ask_for_no_prior_and_held_out_lines_for_some(measured, name):
+    _, kspace, mask = measured
+    found = self_tuned.losses(name, kspace, mask, GRID, folds=2).groupby("lam").mean()
+    assert found["loss"].idxmin() == GRID[0] and found["held_loss"].idxmin() == GRID[1]
+    assert self_tuned.chosen(name, kspace, mask, GRID, folds=2) == GRID[1]
+
+
+@pytest.mark.parametrize("name", ["wavelet", "tv"])
+def test_it_is_a_method_close_to_the_one_that_was_tuned_on_references(measured, name):
+    item, kspace, mask = measured
+    image = getattr(self_tuned, name)(kspace, mask)
+    assert torch.equal(image, getattr(self_tuned, name)(kspace, mask))
+    scores = [
+        metrics.scores(study.reconstruct(method, item, mask), item.target)["ssim"]
+        for method in (getattr(self_tuned, name), load(name, source="brain"))
+    ]
+    assert scores[0] > scores[1] - 0.02  # +.01 and -.01 were seen
+
+
+def test_units_do_not_matter(measured):
+    _, kspace, mask = measured
+    found, scaled = (self_tuned.losses("wavelet", unit * kspace, mask, GRID, folds=1) for unit in (1, 1e6))
+    pd.testing.assert_frame_equal(found, scaled, rtol=1e-3)  # both are solved to a gap of a hundredth
