@@ -6,7 +6,7 @@ import sys
 import pandas as pd
 import pytest
 
-from helpers import tuning
+from helpers import tuning, zoo
 from helpers.__main__ import main
 from helpers.methods import tuned
 
@@ -44,6 +44,31 @@ def test_what_is_measured_is_not_measured_again(mine):
     pd.testing.assert_frame_equal(after[after["method"] == "zero-filled"].reset_index(drop=True), before)
     made = json.loads((mine / "kept.json").read_text())
     assert made["n"] == len(after) == 4 and made["command"].startswith("python -m helpers evaluate mine:half")
+
+
+def test_a_network_with_new_weights_is_measured_again(mine):
+    arguments = [
+        "evaluate",
+        "zero-filled",
+        "unet-knee",
+        "--data",
+        "knee",
+        *SMALL,
+        "--slices",
+        "1",
+        "--table",
+        "kept.csv",
+    ]
+    assert main(arguments) == 0
+    before, made = pd.read_csv("kept.csv"), json.loads((mine / "kept.json").read_text())
+    assert made["weights"] == {"unet-knee": zoo.card("unet-knee")["sha256"]}
+    pd.DataFrame(before.assign(ssim=0.5)).to_csv("kept.csv", index=False)
+    made["weights"]["unet-knee"] = "of an earlier training"
+    (mine / "kept.json").write_text(json.dumps(made))
+    assert main(arguments) == 0
+    after = pd.read_csv("kept.csv").set_index(["method", "volume"])["ssim"]
+    before = before.set_index(["method", "volume"])["ssim"]
+    assert (after["zero-filled"] == 0.5).all() and after["unet-knee"].equals(before["unet-knee"])
 
 
 def test_several_masks_are_several_rows(mine):

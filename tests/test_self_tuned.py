@@ -42,4 +42,4 @@ def test_it_is_a_method_close_to_the_one_that_was_tuned_on_references(measured, 
 def test_units_do_not_matter(measured):
     _, kspace, mask = measured
     found, scaled = (self_tuned.losses("wavelet", unit * kspace, mask, GRID, folds=1) for unit in (1, 1e6))
-    pd.testing.assert_frame_equal(found, scaled, rtol=1e-3)  # both are solved to a gap of a hundredth
+    pd.testing.assert_frame_equal(found, scaled, rtol=0.02, atol=0)  # solved to a gap of .01

@@ -1,12 +1,14 @@
 """Measure methods on held-out slices; MODULE:FUNCTION is your own method.
 
 Scores every method on the same slices under the same masks and writes one row a slice to --table, which is
-resumable: rows that it has already are kept and not measured again. Beside it a .json says where it comes from.
+resumable: rows that it has already are kept and not measured again, but for those of networks whose weights have
+changed since. Beside it a .json says where it comes from.
 Example: python -m helpers evaluate wavelet tv my_package.my_module:reconstruct --data knee --volumes 20
 """
 
 import argparse
 import importlib
+import json
 import shlex
 import sys
 import traceback
@@ -16,7 +18,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from helpers import methods, stats, study
+from helpers import methods, stats, study, zoo
 from helpers.commands import show
 from helpers.data import open_data
 from helpers.errors import BadInput
@@ -60,14 +62,21 @@ def own(name: str) -> study.Method:
 
 
 def known(path: Path | None) -> pd.DataFrame:
-    """The rows measured so far; BadInput for a table of another kind."""
+    """The rows measured so far, without those of networks whose weights are others now; BadInput for another table."""
     keys = ["method", "volume", "slice", "seed"]
     if not path or not path.is_file():
         return pd.DataFrame(columns=keys)
-    rows = pd.read_csv(path)
+    rows, origin = pd.read_csv(path), path.with_suffix(".json")
     if missing := [key for key in keys if key not in rows]:
         raise BadInput(f"{path} has no column {missing[0]}, so that it cannot be gone on with; give another --table")
-    return rows
+    measured = json.loads(origin.read_text("utf8")).get("weights", {}) if origin.is_file() else {}
+    changed = [name for name, checksum in weights(rows).items() if measured.get(name) != checksum]
+    return rows[~rows["method"].isin(changed)]
+
+
+def weights(rows: pd.DataFrame) -> dict[str, str]:
+    """The checksum of the weights of every network of the zoo in a table."""
+    return {name: zoo.card(name)["sha256"] for name in zoo.names() if name in set(rows["method"])}
 
 
 def run(args: argparse.Namespace) -> int:
@@ -90,7 +99,8 @@ def run(args: argparse.Namespace) -> int:
                     new = pd.DataFrame([row | {"seed": seed}])
                     rows = pd.concat([rows, new]) if len(rows) else new
                     if args.table:
-                        study.keep(rows, args.table, study.provenance(command, args.seed, len(rows)))
+                        made = study.provenance(command, args.seed, len(rows)) | {"weights": weights(rows)}
+                        study.keep(rows, args.table, made)
     if rows.empty:
         raise BadInput(f"nothing to score: no slice of {', '.join(args.data)} has a target")
     show(stats.summary(rows, ["source", "method"]).to_dict("records"), args.json)
