@@ -10,7 +10,7 @@ from helpers import coils
 from helpers.conjugate_gradients import conjugate_gradients
 from helpers.fourier import fft2c, ifft2c
 from helpers.masks import fitting, held_out
-from helpers.physics import Sense, expected_rss, noise_level, rss
+from helpers.physics import Sense, expected_rss, noise_level, rss, scale
 from helpers.solvers import DataTerm
 
 OCCUPIED = 1.5  # times the power of the noise: rows with less hold nothing but noise
@@ -27,7 +27,8 @@ class Settings:
                   what is not; None: the plain residual
     held          share of the measured lines that are not fitted but judge the image (self-validation): the average
                   image that explains them best is kept. 0: the weights of the lowest training loss are, as published
-    consistency   weight w of the last step, min ||A x - y||^2 + w ||x - G||^2; 0: measured entries replace those of G
+    consistency   weight w of the last step, min ||A x - y||^2 + w ||x - G||^2, in units of the noise power (on data in
+                  the unit of `physics.scale`): the noisier y, the more G counts. 0: measured entries replace those of G
     crop          leave out rows that hold nothing but noise: a column mask leaves the readout fully sampled
     precision     "float32" everywhere, or "bfloat16" for the convolutions
     """
@@ -40,7 +41,7 @@ class Settings:
     cosine: bool = True
     mu: float | None = 0.03
     held: float = 0.1
-    consistency: float = 0.15
+    consistency: float = 130
     crop: bool = True
     precision: str = "bfloat16"
 
@@ -64,6 +65,7 @@ class Problem:
             maps = coils.espirit(kspace, mask)[..., self.rows, :]
         else:
             y, maps = y[:, None], torch.ones_like(y[:1])
+        self.w = settings.consistency * float(noise_level(kspace, mask) / scale(kspace)) ** 2
         self.seen = rss(maps)  # 1 where the coils see something, 0 elsewhere
         self.size = tuple(y.shape[-2:])
         self.energy = y.abs().square().sum()  # of the zero-filled images, too
@@ -91,7 +93,7 @@ class Problem:
 
     def consistent(self, image: Tensor) -> Tensor:
         """Data consistency with y: min over x of ||A x - y||^2 + w ||x - image||^2; w = 0: the measured replace G's."""
-        gram, b, w = self.all.sense.gram, self.all.b, self.settings.consistency
+        gram, b, w = self.all.sense.gram, self.all.b, self.w
         if w == 0:
             return image + b - gram(image)
         return conjugate_gradients(lambda x: gram(x) + w * x, b + w * image)
