@@ -194,21 +194,25 @@ def training_curves(cards: Sequence[Mapping], size: float = 4) -> Figure:
     return figure
 
 
-def fit_curves(trajectory: Sequence[Mapping], best: int, size: float = 4.5) -> Figure:
-    """How an un-trained fit evolves: the losses of fitted and held-out lines, and the error of the image, by steps.
+def fit_curves(trajectory: Sequence[Mapping], best: int, size: float = 3.4) -> Figure:
+    """How an un-trained fit evolves by steps: the residual of fitted lines, of held-out lines, the error of the image.
 
-    trajectory: looks of `untrained.fit` with `nmse` added by a watcher; best: the step whose image was kept.
+    trajectory: looks of `untrained.fit` with `nmse` added by a watcher; best: the step whose image was kept, dashed.
     """
-    steps = [look["step"] for look in trajectory]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(2 * size, 3.4))
-    for name, words, hue in (("loss", "fitted lines", "#882255"), ("held_loss", "held-out lines", "#332288")):
-        left.plot(steps, [look[name] for look in trajectory], color=hue, label=words)
-    left.set(yscale="log", xlabel="steps", ylabel="squared residual, relative")
-    right.plot(steps, [look["nmse"] for look in trajectory], color="#882255", label="error of the image")
-    right.set(xlabel="steps", ylabel=SCORES["nmse"])
-    for axes in (left, right):
-        axes.axvline(best, color="#7F7F7F", linestyle="--", label="kept: the held-out lines choose")
-        axes.legend(fontsize=10)
+    panels = {
+        "loss": "residual of fitted lines",
+        "held_loss": "residual of held-out lines",
+        "nmse": "error of the image",
+    }
+    figure, grid = plt.subplots(1, 3, figsize=(3 * size, 3.2))
+    for axes, (name, words) in zip(grid, panels.items(), strict=True):
+        axes.plot(
+            [look["step"] for look in trajectory], [look[name] for look in trajectory], color=COLORS["convdecoder"]
+        )
+        axes.axvline(best, color=COLORS["zero-filled"], linestyle="--")
+        axes.set(title=words, xlabel="steps", yscale="log" if name == "loss" else "linear")
+    grid[0].set_ylabel("squared, relative")
+    grid[2].set_ylabel(SCORES["nmse"])
     return figure
 
 

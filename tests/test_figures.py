@@ -99,9 +99,10 @@ def test_training_curves_have_a_line_for_every_network():
     assert left.lines[0].get_linewidth() == 3
 
 
-def test_fit_curves_show_both_losses_and_the_step_that_was_kept():
+def test_fit_curves_show_losses_error_and_the_step_that_was_kept():
     looks = [{"step": step, "loss": 1 / step, "held_loss": 0.5, "nmse": 0.1} for step in (10, 20, 30)]
-    left, right = figures.fit_curves(looks, best=20).axes
-    assert [line.get_label() for line in left.lines][:2] == ["fitted lines", "held-out lines"]
-    assert all(line.get_xdata()[0] == 20 for axes in (left, right) for line in axes.lines[-1:])
-    assert right.get_ylabel() == figures.SCORES["nmse"] and left.get_yscale() == "log"
+    grid = figures.fit_curves(looks, best=20).axes
+    assert [axes.get_title().split()[-2] for axes in grid] == ["fitted", "held-out", "the"]
+    assert all(list(axes.lines[0].get_xdata()) == [10, 20, 30] for axes in grid)
+    assert all(axes.lines[1].get_xdata()[0] == 20 for axes in grid)
+    assert grid[2].get_ylabel() == figures.SCORES["nmse"] and grid[0].get_yscale() == "log"
