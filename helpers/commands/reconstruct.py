@@ -47,6 +47,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tuned-on", metavar="SOURCE", help="source whose tuned weights are used (default: the file's)"
     )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        help="limit of an un-trained fit, which then gives its best image so far (default: none)",
+    )
     parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
     parser.add_argument("--out", type=Path, metavar="OUT.h5", help="write images as fastMRI takes submissions")
     parser.add_argument("--png", type=Path, metavar="OUT.png", help="write the images side by side, in gray")
@@ -54,7 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    methods.load(args.method, source=args.tuned_on or "knee")  # an unknown name is said before any file is read
+    # what is wrong with a name is said before any file is read
+    methods.load(args.method, source=args.tuned_on or "knee", **fitted(args))
     device = usable(args.device)
     if min(args.seed) < 0 or max(args.seed) >= 2**32:
         raise BadInput("--seed must be a whole number from 0 to 4294967295")
@@ -71,6 +77,15 @@ def run(args: argparse.Namespace) -> int:
     if args.png:
         write_picture(args.png, images)
     return 0
+
+
+def fitted(args: argparse.Namespace) -> dict:
+    """Options of a method that is fitted to each image: a bar, and a limit on time. BadInput for a limit of others."""
+    if methods.family(args.method) == "un-trained":
+        return {"progress": True} | ({} if args.seconds is None else {"seconds": args.seconds})
+    if args.seconds is not None:
+        raise BadInput(f"{args.method} is not fitted step by step; leave --seconds out")
+    return {}
 
 
 def usable(name: str) -> torch.device:
@@ -107,7 +122,7 @@ def rows(args: argparse.Namespace, work: list, device: torch.device, keep: Calla
             if item.target is None:
                 words = f"{path} is undersampled and has no reference: there is nothing to score against"
                 tqdm.write(words, file=sys.stderr)
-            method = methods.load(args.method, source=args.tuned_on or item.source)
+            method = methods.load(args.method, source=args.tuned_on or item.source, **fitted(args))
             moved = dataclasses.replace(item, kspace=item.kspace.to(device))
             for seed in args.seed if item.mask is None else [None]:
                 mask = item.mask if seed is None else drawn(args, item, seed)
