@@ -1,0 +1,53 @@
+"""The worst case of a linear method, which is known: the yardstick of every attack."""
+
+import torch
+from torch import Tensor
+
+from helpers.attacks.threat import direction
+from helpers.conjugate_gradients import conjugate_gradients
+from helpers.physics import Sense
+
+
+class LinearSense:
+    """f(y) = R y with R = (A^H A + mu)^-1 A^H, the complex image; y (..., coil, ky, kx) to (..., y, x)."""
+
+    def __init__(self, sense: Sense, mu: float, tolerance: float = 1e-8):
+        self.sense, self.mu, self.tolerance = sense, mu, tolerance
+
+    def __call__(self, kspace: Tensor, mask: Tensor | None = None) -> Tensor:
+        return self._solve(self.sense.adjoint(kspace))
+
+    def adjoint(self, image: Tensor) -> Tensor:
+        """R^H x = A (A^H A + mu)^-1 x: (..., y, x) to (..., coil, ky, kx)."""
+        return self.sense.forward(self._solve(image))
+
+    def _solve(self, right: Tensor) -> Tensor:
+        return conjugate_gradients(lambda x: self.sense.gram(x) + self.mu * x, right, self.tolerance)
+
+
+@torch.no_grad()
+def worst_case(
+    method: LinearSense, radius: Tensor, offset: Tensor | None = None, seed: int = 0, starts: int = 2, steps: int = 200
+) -> tuple[Tensor, Tensor]:
+    """max over ||e|| <= radius of ||R e + r||: the perturbation (coil, ky, kx) and the value.
+
+    offset: r (y, x), the error without a perturbation, f(y) - x* for the distance to the truth, or nothing for that to
+    the clean output, which makes the value radius times the largest singular value of R. A convex function is largest
+    on the sphere, where e <- radius R^H (R e + r) / ||.|| climbs at every step: power iteration for r = 0, and from
+    several random starts otherwise. Stops when a step gains less than a millionth.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    maps, best = method.sense.maps, (None, torch.tensor(-torch.inf))
+    r = torch.zeros_like(maps[0]) if offset is None else offset
+    for _ in range(starts):
+        e = radius * direction(method.sense.mask * torch.randn(maps.shape, dtype=maps.dtype, generator=generator))
+        value = torch.zeros(())
+        for _ in range(steps):
+            moved = method(e) + r
+            before, value = value, moved.norm()
+            if value - before <= 1e-6 * value:
+                break
+            e = radius * direction(method.adjoint(moved))
+        if value > best[1]:
+            best = e, value
+    return best

@@ -1,0 +1,59 @@
+"""What an attack found, and how: the perturbation, and the loss at every step of the way."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from helpers.attacks.threat import Threat
+
+
+@dataclass(frozen=True)
+class Found:
+    """A perturbation and its history; (...) are the leading axes of the threat.
+
+    e               (..., coil, ky, kx) complex, of strength eps, zero off the mask
+    loss            (...) of `Threat.loss`
+    curve           (steps, ...) best loss so far, of the start that won: does it flatten?
+    gradient_norms  (steps, ...) of the slope, of that start; empty for attacks without gradients
+    evaluations     how many reconstructions of a slice it took, all starts together
+    """
+
+    e: Tensor
+    loss: Tensor
+    curve: Tensor
+    gradient_norms: Tensor
+    evaluations: int
+
+
+class Best:
+    """The best iterate of every start and slice so far, and how the loss went."""
+
+    def __init__(self, threat: Threat):
+        self.threat, self.e, self.loss = threat, None, None
+        self.curve: list[Tensor] = []
+        self.norms: list[Tensor] = []
+        self.evaluations = 0
+
+    def offer(self, e: Tensor, loss: Tensor, norm: Tensor | None = None) -> Tensor:
+        """Keep what is better than before; e (start, ..., coil, ky, kx), loss and norm (start, ...). Returns where."""
+        better = torch.ones_like(loss, dtype=torch.bool) if self.loss is None else loss > self.loss
+        self.e = e if self.e is None else torch.where(better[..., None, None, None], e, self.e)
+        self.loss = loss if self.loss is None else torch.where(better, loss, self.loss)
+        self.curve.append(self.loss)
+        self.norms += [] if norm is None else [norm]
+        self.evaluations += loss.numel()
+        return better
+
+    def found(self) -> Found:
+        """The best start of every slice, stretched to the full strength where that is worse."""
+        with torch.no_grad():
+            full = self.threat.stretched(self.e)
+            loss = torch.stack([self.threat.loss(each) for each in full])
+        winner = loss.argmax(0, keepdim=True)
+        curve, norms = (
+            torch.stack(each).gather(1, winner.expand(len(each), *winner.shape)[:, 0:1])[:, 0] if each else loss[:0]
+            for each in (self.curve, self.norms)
+        )
+        e = full.gather(0, winner[..., None, None, None].expand(1, *full.shape[1:]))[0]
+        return Found(e, loss.gather(0, winner)[0], curve, norms, self.evaluations + loss.numel())

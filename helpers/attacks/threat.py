@@ -1,0 +1,88 @@
+"""What an attack may do, and what it wants: a perturbation e of the measured entries, no longer than eps ||y||."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from helpers.errors import BadInput
+from helpers.fourier import center_crop
+
+Method = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Threat:
+    """The rules under which every method is attacked. Leading axes (...) are a batch of slices and strengths.
+
+    method     reconstruct(kspace, mask) -> image; coil maps, scale and data consistency are made from y + e
+    kspace     y (..., coil, ky, kx) complex, zero where nothing was measured; mask (kx,) or (ky, kx) bool
+    eps        strength ||e|| / ||y||, a number or (...)
+    reference  (..., y, x): the image from which a perturbed one is driven away, the truth or the method's own clean
+               output; images are cropped to it
+    """
+
+    method: Method
+    kspace: Tensor
+    mask: Tensor
+    eps: float | Tensor
+    reference: Tensor
+
+    def __post_init__(self):
+        strengths = torch.as_tensor(self.eps)
+        if not bool(((strengths > 0) & strengths.isfinite()).all()):
+            raise BadInput(f"a strength eps is above 0, not {float(strengths.min()):g}")
+
+    @cached_property
+    def radius(self) -> Tensor:
+        """The length that e may have, eps ||y||: (..., 1, 1, 1)."""
+        return torch.as_tensor(self.eps, device=self.kspace.device)[..., None, None, None] * length(self.kspace)
+
+    def images(self, e: Tensor) -> Tensor:
+        """A full reconstruction of y + e: (..., coil, ky, kx) to (..., y, x), cropped to the reference."""
+        return center_crop(self.method(self.kspace + e, self.mask), tuple(self.reference.shape[-2:]))
+
+    def loss(self, e: Tensor) -> Tensor:
+        """What an attack maximizes: ||f(y + e) - reference||^2 / ||reference||^2; (..., coil, ky, kx) to (...)."""
+        difference = (self.images(e) - self.reference).abs().square().sum((-2, -1))
+        return difference / self.reference.abs().square().sum((-2, -1))
+
+    def slope(self, e: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss and its gradient in e: (...) and (..., coil, ky, kx), zero off the mask.
+
+        BadInput where the method passes no gradient.
+        """
+        e = e.detach().requires_grad_()
+        loss = self.loss(e)
+        if not loss.requires_grad:
+            raise BadInput("this method passes no gradient; attack it without one")
+        (gradient,) = torch.autograd.grad(loss.sum(), e)
+        return loss.detach(), self.mask * gradient
+
+    def project(self, e: Tensor) -> Tensor:
+        """The closest perturbation that is allowed: zero off the mask, and no longer than the radius."""
+        e = self.mask * e
+        return e * (self.radius / torch.maximum(length(e), self.radius))
+
+    def stretched(self, e: Tensor) -> Tensor:
+        """The perturbation of that direction whose strength is eps, to rounding."""
+        return self.radius * direction(self.mask * e)
+
+    def noise(self, seed: int, count: int = 1) -> Tensor:
+        """Gaussian noise of strength eps on the measured entries, (count, ..., coil, ky, kx): attacks must beat it."""
+        generator = torch.Generator().manual_seed(seed)
+        shape = torch.broadcast_shapes(self.kspace.shape, self.radius.shape)
+        drawn = torch.randn((count, *shape), dtype=self.kspace.dtype, generator=generator)
+        return self.stretched(drawn.to(self.kspace.device))
+
+
+def length(e: Tensor) -> Tensor:
+    """||e|| over coils and k-space: (..., coil, ky, kx) to (..., 1, 1, 1)."""
+    return e.abs().square().sum((-3, -2, -1), keepdim=True).sqrt()
+
+
+def direction(e: Tensor) -> Tensor:
+    """e / ||e||, and 0 for 0."""
+    return e / length(e).clamp(min=torch.finfo(e.real.dtype).tiny)
