@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from helpers import coils
+from helpers.implicit import l1
 from helpers.physics import Sense, expected_rss, scale
 from helpers.solvers import DataTerm, Solution, proximal_gradient, residual, soft_threshold, weight
 from helpers.wavelet import Wavelet
@@ -14,20 +15,32 @@ CORRECTIONS = 2  # steps toward dual feasibility before the gap is read: they ma
 
 
 def reconstruct(
-    kspace: Tensor, mask: Tensor, lam: float | Tensor, name: str = "db4", tol: float | None = TOLERANCE, cap: int = CAP
+    kspace: Tensor,
+    mask: Tensor,
+    lam: float | Tensor,
+    name: str = "db4",
+    tol: float | None = TOLERANCE,
+    cap: int = CAP,
+    implicit: bool = False,
 ) -> Tensor:
     """Image from few measurements by minimizing 1/2 ||M F S x - y||^2 + lam ||W x||_1 over complex images x.
 
     kspace: (..., coil, ky, kx) complex, zero where nothing was measured; mask: (kx,) or (ky, kx) bool; lam: weight
     of the penalty as a multiple of the noise level (see `solvers.weight`), a number or (...); name: the
     wavelet; tol and cap as in `solve`. Returns `physics.expected_rss` of x, (..., y, x) real on the full grid, in the
-    units of kspace; differentiable in kspace. The coil maps S are estimated from the measurement. Source: Lustig
-    et al. 2007; section 2.2 of the paper.
+    units of kspace; differentiable in kspace, through all iterations, or with implicit by one linear solve at the
+    minimum (see `implicit.l1`). The coil maps S are estimated from the measurement. Source: Lustig et al. 2007;
+    section 2.2 of the paper.
     """
     unit = scale(kspace)
     kspace = kspace / unit[..., None]
-    solution = solve(Sense(coils.espirit(kspace, mask), mask), kspace, weight(lam, kspace, mask), name, tol, cap)
-    return expected_rss(solution.x, kspace, mask) * unit
+    model, penalty = Sense(coils.espirit(kspace, mask), mask), weight(lam, kspace, mask)
+    if not implicit:
+        return expected_rss(solve(model, kspace, penalty, name, tol, cap).x, kspace, mask) * unit
+    with torch.no_grad():
+        x = solve(model, kspace, penalty, name, tol, cap).x
+    wavelet = Wavelet(tuple(kspace.shape[-2:]), name)
+    return expected_rss(l1(model, kspace, penalty[..., None, None], x, wavelet), kspace, mask) * unit
 
 
 def solve(
