@@ -1,13 +1,16 @@
-"""Implicit gradients of l1: finite differences of problems solved anew, and the memory and value of unrolling."""
+"""Implicit gradients of l1 and TV: those of problems solved anew; the value of unrolling without its memory."""
+
+import warnings
 
 import pytest
 import torch
 from made import coil_images
 
 from helpers.fourier import fft2c
-from helpers.implicit import attached, l1
+from helpers.implicit import attached, l1, tv
 from helpers.masks import random_mask
 from helpers.methods import load, wavelet
+from helpers.methods import tv as methods_tv
 from helpers.networks.memory import kept_bytes
 from helpers.physics import Sense
 from helpers.wavelet import Wavelet
@@ -15,16 +18,19 @@ from helpers.wavelet import Wavelet
 LAM = 0.02
 
 
-@pytest.fixture(scope="module")
-def problem():
-    """A small one in double precision, solved to rounding."""
-    images = coil_images(4, 32, 24).to(torch.complex128)
+def made(rows: int, columns: int):
+    """A small problem in double precision."""
+    images = coil_images(4, rows, columns).to(torch.complex128)
     norm = images.abs().square().sum(0).sqrt()
     maps = torch.where(norm > 0, images / norm.clamp(min=1e-9), 0.5)
-    sense = Sense(maps, random_mask(24, 2, 0.25))
+    sense = Sense(maps, random_mask(columns, 2, 0.25))
     noise = torch.randn(images.shape, dtype=images.dtype, generator=torch.Generator().manual_seed(0))
-    kspace = sense.mask * fft2c(images + 0.02 * noise)
-    return sense, kspace, Wavelet((32, 24), "db2", 2)
+    return sense, sense.mask * fft2c(images + 0.02 * noise)
+
+
+@pytest.fixture(scope="module")
+def problem():
+    return *made(32, 24), Wavelet((32, 24), "db2", 2)
 
 
 def solved(sense, kspace, lam=LAM):
@@ -80,6 +86,27 @@ def test_of_a_batch_each_is_alone(problem):
 
 def loss_sum(images):
     return sum(loss_of(image) for image in images)
+
+
+def test_the_gradient_of_tv_is_that_of_problems_solved_anew():
+    sense, kspace = made(16, 12)
+
+    def minimum(y, lam=LAM):
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # after 600 steps flat parts are flat to 1e-7; no gap will ever be zero
+            return methods_tv.solve(sense, y, lam, tol=0, cap=600).x
+
+    y, lam = kspace.clone().requires_grad_(), torch.tensor(LAM, dtype=torch.float64).requires_grad_()
+    x = tv(sense, y, lam[..., None, None], minimum(kspace), flat=1e-5, tolerance=1e-9)
+    slope_y, slope_lam = torch.autograd.grad(loss_of(x), (y, lam))
+    direction = torch.randn(kspace.shape, dtype=kspace.dtype, generator=torch.Generator().manual_seed(1))
+    h = 1e-5
+    ends = [loss_of(minimum(kspace + sign * h * direction)) for sign in (1, -1)]
+    torch.testing.assert_close(
+        (slope_y.conj() * direction).real.sum(), (ends[0] - ends[1]) / (2 * h), rtol=1e-3, atol=0
+    )
+    ends = [loss_of(minimum(kspace, LAM + sign * h)) for sign in (1, -1)]
+    torch.testing.assert_close(slope_lam, (ends[0] - ends[1]) / (2 * h), rtol=1e-3, atol=0)
 
 
 def test_the_whole_method_agrees_with_unrolling_and_keeps_less():

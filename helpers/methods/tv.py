@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from helpers import coils
+from helpers.implicit import tv as minimizer
 from helpers.physics import Sense, expected_rss, scale
 from helpers.solvers import DataTerm, Solution, proximal_gradient, residual, weight
 from helpers.total_variation import Prox, lift, power, total_variation
@@ -13,22 +14,32 @@ CAP = 2000
 
 
 def reconstruct(
-    kspace: Tensor, mask: Tensor, lam: float | Tensor, tol: float | None = TOLERANCE, cap: int = CAP
+    kspace: Tensor,
+    mask: Tensor,
+    lam: float | Tensor,
+    tol: float | None = TOLERANCE,
+    cap: int = CAP,
+    implicit: bool = False,
 ) -> Tensor:
     """Image from few measurements by minimizing 1/2 ||M F S x - y||^2 + lam TV(x) over complex images x.
 
     kspace: (..., coil, ky, kx) complex, zero where nothing was measured; mask: (kx,) or (ky, kx) bool; lam: weight
     of the penalty as a multiple of the noise level (see `solvers.weight`), a number or (...); tol and cap as in
     `solve`. Returns `physics.expected_rss` of x, (..., y, x) real on the full grid, in the units of kspace;
-    differentiable in kspace. The coil maps S are estimated from the measurement. Source: Lustig et al. 2007;
-    Genzel et al. 2022 attack this method.
+    differentiable in kspace, through all iterations, or with implicit by one linear solve at the minimum (see
+    `implicit.tv`). The coil maps S are estimated from the measurement. Source: Lustig et al. 2007; Genzel et al. 2022
+    attack this method.
     """
     unit = scale(kspace)
     kspace = kspace / unit[..., None]
     # maps without a crop: where no coil sees anything TV alone would bind the image, and take thousands of steps to
     maps = coils.espirit(kspace, mask, crop=0)
-    solution = solve(Sense(maps, mask), kspace, weight(lam, kspace, mask), tol=tol, cap=cap)
-    return expected_rss(solution.x, kspace, mask) * unit
+    model, penalty = Sense(maps, mask), weight(lam, kspace, mask)
+    if not implicit:
+        return expected_rss(solve(model, kspace, penalty, tol=tol, cap=cap).x, kspace, mask) * unit
+    with torch.no_grad():
+        x = solve(model, kspace, penalty, tol=tol, cap=cap).x
+    return expected_rss(minimizer(model, kspace, penalty[..., None, None], x), kspace, mask) * unit
 
 
 def solve(

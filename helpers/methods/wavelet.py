@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from helpers import coils
-from helpers.implicit import l1
+from helpers.implicit import l1 as minimizer
 from helpers.physics import Sense, expected_rss, scale
 from helpers.solvers import DataTerm, Solution, proximal_gradient, residual, soft_threshold, weight
 from helpers.wavelet import Wavelet
@@ -40,7 +40,7 @@ def reconstruct(
     with torch.no_grad():
         x = solve(model, kspace, penalty, name, tol, cap).x
     wavelet = Wavelet(tuple(kspace.shape[-2:]), name)
-    return expected_rss(l1(model, kspace, penalty[..., None, None], x, wavelet), kspace, mask) * unit
+    return expected_rss(minimizer(model, kspace, penalty[..., None, None], x, wavelet), kspace, mask) * unit
 
 
 def solve(
