@@ -40,12 +40,13 @@ def tv(kspace: Tensor, mask: Tensor, lam: float, iterations: int = 100) -> Tenso
     return _each(app.TotalVariationRecon, kspace, mask, lam, max_iter=iterations, sigma=1, tau=1 / 9)
 
 
+@torch.no_grad()  # what little autograd could follow, the unit and the noise level, would mislead an attack
 def _each(solver: Callable, kspace: Tensor, mask: Tensor, lam: float | None, **options) -> Tensor:
     """`expected_rss` of what one of sigpy's solvers finds for every slice of a batch; lam as in `solvers.weight`."""
     unit = scale(kspace)
     slices = (-1, *kspace.shape[-3:])
     maps = espirit(kspace, mask).reshape(slices).cpu().numpy()
-    normalized = (kspace / unit[..., None]).detach()
+    normalized = kspace / unit[..., None]
     measured = normalized.reshape(slices).cpu().numpy()
     given = (
         [{}] * len(measured)

@@ -1,0 +1,62 @@
+"""The worst that is known of a method: the best of all attacks on it, by a reconstruction that remembers nothing."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from helpers.attacks.found import Found
+from helpers.attacks.threat import Method, Threat
+from helpers.errors import BadInput
+
+AGREE = 0.05  # relative: how far a fresh reconstruction may be from the one that an attack saw
+
+
+@torch.no_grad()
+def rescored(make: Callable[[], Method], threat: Threat, found: Found) -> Tensor:
+    """The loss of a perturbation, (...), by a method made anew, with nothing kept from the attack or the clean scan.
+
+    BadInput where it is far from what the attack saw: then the method gives other images for the same measurement, as
+    one does that remembers what it was given before.
+    """
+    loss = replace(threat, method=make()).loss(found.e)
+    if bool(((loss - found.loss).abs() > AGREE * torch.maximum(loss, found.loss)).any()):
+        seen, fresh = float(found.loss.max()), float(loss.max())
+        raise BadInput(f"the same measurement gave a loss of {seen:.3g} and, by the method made anew, of {fresh:.3g}")
+    return loss
+
+
+def worst(
+    make: Callable[[], Method],
+    threat: Threat,
+    attacks: Mapping[str, Callable[[Threat], Found]],
+    transferred: Mapping[str, Tensor] | None = None,
+) -> tuple[str, Found]:
+    """The attack that found the worst perturbation of one slice, and what it found, its loss scored anew.
+
+    make: gives the method, anew at each call; threat: for one slice, with the method as attacks may differentiate it;
+    attacks: by name, those that need a gradient are left out where there is none; transferred: perturbations that
+    were found for other methods, (coil, ky, kx) by name, which are stretched to this strength.
+    """
+    best: tuple[str, Found] | None = None
+    for name, attack in attacks.items():
+        try:
+            found = attack(threat)
+        except BadInput as error:
+            if "no gradient" not in str(error):
+                raise
+            continue
+        best = _worse(best, name, replace(found, loss=rescored(make, threat, found)))
+    for name, e in (transferred or {}).items():
+        e = threat.stretched(e)
+        with torch.no_grad():
+            loss = replace(threat, method=make()).loss(e)
+        best = _worse(best, name, Found(e, loss, loss[None], loss.new_zeros(0), 1))
+    if best is None:
+        raise BadInput("there is no attack without a gradient among those that were given")
+    return best
+
+
+def _worse(best: tuple[str, Found] | None, name: str, found: Found) -> tuple[str, Found]:
+    return (name, found) if best is None or found.loss > best[1].loss else best

@@ -1,0 +1,110 @@
+"""Attack a method: the measured entries are moved by eps of their norm so that its image becomes worst.
+
+FILE is a volume of k-space as `reconstruct` takes it, fully sampled, so that there is a truth. Each slice is attacked
+with noise of the same strength, by gradients where the method passes any (APGD; for wavelet and tv implicit ones), and
+by what was found for SENSE; the worst is kept and scored by a reconstruction made anew.
+Example: python -m helpers attack knee.h5 --method varnet-knee --eps 0.02 --json
+"""
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from helpers import methods, metrics, physics, study
+from helpers.attacks.apgd import apgd
+from helpers.attacks.noise import noise
+from helpers.attacks.threat import Threat
+from helpers.attacks.worst import worst
+from helpers.commands import show
+from helpers.commands.reconstruct import scans, usable, wanted
+from helpers.errors import BadInput
+
+SURROGATE = "sense"
+IMPLICIT = ("wavelet", "tv")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", nargs="+", metavar="FILE", help="k-space: files or folders")
+    parser.add_argument("--method", required=True, help="name of a method; python -m helpers methods lists them")
+    parser.add_argument("--eps", type=float, nargs="+", required=True, help="strengths ||e|| / ||y||, such as 0.02")
+    parser.add_argument("--steps", type=int, default=20, help="of the gradient attack (default: 20)")
+    parser.add_argument("--starts", type=int, default=1, help="of the gradient attack (default: 1)")
+    parser.add_argument(
+        "--away-from",
+        choices=("truth", "clean"),
+        default="truth",
+        help="what the image is driven from (default: truth)",
+    )
+    parser.add_argument("--slice", type=int, help="number of the slice, counted from 0 (default: all)")
+    parser.add_argument("--seed", type=int, default=0, help="of mask, starts and noise (default: 0)")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a slice and strength")
+
+
+def run(args: argparse.Namespace) -> int:
+    methods.load(args.method, source="knee")  # what is wrong with a name is said before any file is read
+    device = usable(args.device)
+    if min(args.steps, args.starts) < 1 or args.seed < 0:
+        raise BadInput("--steps and --starts must be at least 1, and --seed at least 0")
+    work = [(data, index) for name in args.files for data in [scans(name)] for index in wanted(data, name, args.slice)]
+    show(rows(args, work, device), args.json)
+    return 0
+
+
+def rows(args: argparse.Namespace, work: list, device: torch.device) -> Iterator[dict]:
+    """Attack: one row a slice and strength."""
+    with tqdm(total=len(work) * len(args.eps), desc=f"attacking {args.method}", unit="attack") as progress:
+        for data, index in work:
+            path, item = data.places[index][0], data[index]
+            if item.target is None:
+                raise BadInput(f"{path} has no reference: there is nothing to score an attack against")
+            mask = study.mask_of(item, seed=args.seed).to(device)
+            y, truth = item.kspace.to(device) * mask, item.target.to(device)
+            make = partial(methods.load, args.method, source=item.source)
+            differentiable = make(implicit=True) if args.method in IMPLICIT else make()
+            with torch.no_grad():
+                clean = study.crop(make()(y, mask), item)
+            reference = truth if args.away_from == "truth" else clean
+            surrogate = methods.load(SURROGATE, source=item.source)
+            attacks = {"noise": partial(noise, seed=args.seed)}
+            attacks["apgd"] = partial(apgd, seed=args.seed, steps=args.steps, starts=args.starts)
+            for eps in args.eps:
+                threat = Threat(differentiable, y, mask, eps, reference)
+                found_for_sense = attacks["apgd"](replace(threat, method=surrogate)).e
+                name, found = worst(make, threat, attacks, {f"apgd on {SURROGATE}": found_for_sense})
+                by_chance = threat.noise(args.seed)[0]
+                images = {"": found.e, "_noise": by_chance}
+                with torch.no_grad():
+                    images = {key: study.crop(make()(y + e, mask), item) for key, e in images.items()} | {
+                        "_clean": clean
+                    }
+                progress.update()
+                yield {
+                    "method": args.method,
+                    "file": str(path),
+                    "slice": item.number,
+                    "seed": args.seed,
+                    "eps": float(found.e.norm() / y.norm()),
+                    "attack": name,
+                    **{f"ssim{key}": scored(image, truth)["ssim"] for key, image in images.items()},
+                    **{key: scored(images[""], truth)[key] for key in ("psnr", "nmse", "ssim_object")},
+                    "distance_to_clean": float((images[""] - clean).norm() / clean.norm()),
+                    "noise_levels": in_noise_levels(found.e, y, mask),
+                    "evaluations": found.evaluations,
+                }
+
+
+def scored(image: Tensor, truth: Tensor) -> dict:
+    """The scores of an image."""
+    return metrics.scores(image.cpu(), truth.cpu())
+
+
+def in_noise_levels(e: Tensor, y: Tensor, mask: Tensor) -> float:
+    """The strength of a perturbation as a multiple of that of the noise that is in the measurement already."""
+    entries = 2 * y.shape[0] * mask.expand(y.shape[-2:]).sum()
+    return float(e.norm() / (physics.noise_level(y, mask) * entries.sqrt()).clamp(min=1e-30))

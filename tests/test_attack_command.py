@@ -1,0 +1,86 @@
+"""`attack` at the command line, and the score that a method which remembers cannot cheat."""
+
+import json
+
+import pytest
+import torch
+
+from helpers import methods, study
+from helpers.__main__ import main
+from helpers.attacks import Threat
+from helpers.attacks.noise import noise
+from helpers.attacks.pgd import pgd
+from helpers.attacks.worst import worst
+from helpers.data import fastmri
+from helpers.data.scanner import draw_volume
+from helpers.errors import BadInput
+from helpers.profiles import profile
+
+
+@pytest.fixture(scope="module")
+def knee(tmp_path_factory):
+    path = tmp_path_factory.mktemp("attack") / "knee.h5"
+    fastmri.write_volume(path, draw_volume("knee", 0, profile("smoke"), slices=1))
+    return path
+
+
+@pytest.mark.parametrize("method", ["zero-filled", "sense", "wavelet", "tv", "sigpy-sense", "unet-knee", "varnet-knee"])
+def test_every_family_is_attacked_by_the_same_rules(knee, method, capsys):
+    assert main(["attack", str(knee), "--method", method, "--eps", "0.02", "--steps", "5", "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert row["eps"] == pytest.approx(0.02, rel=1e-4)
+    assert row["ssim"] <= row["ssim_noise"] <= row["ssim_clean"] + 0.01
+    assert row["attack"] in ("apgd", "apgd on sense") and row["noise_levels"] > 0 and row["distance_to_clean"] > 0
+
+
+def test_a_method_that_remembers_is_caught():
+    """It reconstructs what is new to it, and gives the image of old for a measurement close to one it has seen."""
+    item = draw_volume("knee", 0, profile("smoke"), slices=1)[0]
+    mask = study.mask_of(item)
+    y = item.kspace * mask
+
+    def make(memory=None):
+        honest, memory = methods.load("zero-filled"), []
+
+        def method(kspace, mask):
+            for old, image in memory:
+                if (kspace - old).norm() < 0.5 * old.norm():
+                    return image
+            memory.append((kspace.detach(), honest(kspace, mask)))
+            return memory[-1][1]
+
+        return method
+
+    cheat = make()
+    cheat(y, mask)
+    threat = Threat(cheat, y, mask, 0.3, item.target)
+    with pytest.raises(BadInput, match="made anew"):
+        worst(make, threat, {"noise": noise})
+
+
+def test_the_worst_is_the_worst_and_says_who_found_it():
+    item = draw_volume("knee", 0, profile("smoke"), slices=1)[0]
+    mask = study.mask_of(item)
+    threat = Threat(methods.load("sense"), item.kspace * mask, mask, 0.05, item.target)
+    attacks = {"noise": noise, "pgd": lambda threat: pgd(threat, steps=5)}
+    name, found = worst(lambda: methods.load("sense"), threat, attacks, {"another": threat.noise(7)[0]})
+    assert name == "pgd" and found.loss > noise(threat).loss
+    blind = methods.load("sigpy-sense")
+    name, found = worst(lambda: blind, Threat(blind, item.kspace * mask, mask, 0.05, item.target), attacks)
+    assert name == "noise" and torch.isfinite(found.loss)
+    with pytest.raises(BadInput, match="no attack without a gradient"):
+        worst(lambda: blind, Threat(blind, item.kspace * mask, mask, 0.05, item.target), {"pgd": pgd})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--method", "magic", "--eps", "0.1"], "no method 'magic'"),
+        (["--method", "sense", "--eps", "0"], "strength eps is above 0"),
+        (["--method", "sense", "--eps", "0.1", "--steps", "0"], "at least 1"),
+        (["--method", "sense"], "--eps"),
+    ],
+)
+def test_bad_arguments_are_one_sentence(knee, arguments, sentence, capsys):
+    assert main(["attack", str(knee), *arguments]) == 2
+    assert sentence in capsys.readouterr().err.splitlines()[-1]
