@@ -38,7 +38,7 @@ class Fit:
     image       (y, x) real, the reconstruction on the full grid, in the units of the measurement
     trajectory  a look each: step, seconds, loss and held_loss, both relative: ||A x - y||^2 / ||y||^2 of those lines
     best        step of the image that was kept
-    state       from which a fit to a nearby measurement starts
+    state       weights and optimizer at that step, from which a fit to a nearby measurement starts
     """
 
     image: Tensor
@@ -57,6 +57,7 @@ class Progress:
     best: Tensor | None = None
     best_step: int = 0
     best_loss: float = math.inf
+    best_state: dict = field(default_factory=dict)
     trajectory: list[dict] = field(default_factory=list)
 
 
@@ -113,7 +114,7 @@ def fit(
                 break
             if problem.judged and step - done.best_step > PATIENCE * settings.steps:
                 break
-    return Fit(fitting.reconstruction(done.best), done.trajectory, done.best_step, copy.deepcopy(fitting.state()))
+    return Fit(fitting.reconstruction(done.best), done.trajectory, done.best_step, done.best_state)
 
 
 class Fitting:
@@ -174,6 +175,7 @@ class Fitting:
         done = self.progress
         if done.best is None or done.best_loss > margin * loss:
             done.best, done.best_step, done.best_loss = image, done.step, loss
+            done.best_state = copy.deepcopy(self.state())
 
     def reconstruction(self, image: Tensor) -> Tensor:
         """What an image, or those of all coils, comes to after data consistency: (y, x) real on the full grid."""
