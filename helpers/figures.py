@@ -169,8 +169,16 @@ def tuning_curves(table: pd.DataFrame) -> Figure:
         palette = {method: color(method) for method in rows["method"].unique()}
         sns.lineplot(rows, x="lam", y="ssim", hue="method", palette=palette, marker="o", ax=axes, seed=0)
         n = rows.groupby(["volume", "slice"]).ngroups
-        axes.set(xscale="log", xlabel="lambda (noise levels)", ylabel="SSIM", title=f"{source}, n = {n} volumes")
+        lambda_axis(axes, sorted(rows["lam"].unique()))
+        axes.set(ylabel="SSIM", title=f"{source}, n = {n} volumes")
     return figure
+
+
+def lambda_axis(axes: Axes, grid: Sequence[float]) -> None:
+    """A logarithmic axis for weights lambda, with every other of the grid written out."""
+    axes.set(xscale="log", xlabel="lambda (noise levels)")
+    axes.set_xticks(grid, [f"{lam:g}" if number % 2 == 0 else "" for number, lam in enumerate(grid)])
+    axes.minorticks_off()
 
 
 def training_curves(cards: Sequence[Mapping], size: float = 4) -> Figure:
@@ -210,7 +218,8 @@ def fit_curves(trajectory: Sequence[Mapping], best: int, size: float = 3.4) -> F
             [look["step"] for look in trajectory], [look[name] for look in trajectory], color=COLORS["convdecoder"]
         )
         axes.axvline(best, color=COLORS["zero-filled"], linestyle="--")
-        axes.set(title=words, xlabel="steps", yscale="log" if name == "loss" else "linear")
+        axes.set_title(words, fontsize=11)
+        axes.set(xlabel="steps", yscale="log" if name == "loss" else "linear")
     grid[0].set_ylabel("squared, relative")
     grid[2].set_ylabel(SCORES["nmse"])
     return figure
