@@ -21,6 +21,11 @@ def table(name: str) -> pd.DataFrame:
     return pd.read_csv(path)
 
 
+def held_out() -> pd.DataFrame:
+    """All methods on held-out slices: the un-trained ones, which take long, on fewer of them."""
+    return pd.concat([table("quality"), table("untrained")], ignore_index=True)
+
+
 def origin(name: str) -> str:
     """Where results/NAME.csv comes from, in words: n, seed, device and command."""
     made = json.loads((FOLDER / f"{name}.json").read_text("utf8"))
@@ -74,7 +79,8 @@ def claims(
 
 def findings(quality: pd.DataFrame) -> list[str]:
     """What the quality table says, one sentence a claim, with interval and verdict of every source."""
-    pairs = [("wavelet", "zero-filled"), ("tv", "wavelet"), ("unet", "wavelet"), ("varnet", "tv"), ("varnet", "unet")]
+    pairs = [("wavelet", "zero-filled"), ("tv", "wavelet"), ("convdecoder", "wavelet"), ("unet", "convdecoder")]
+    pairs += [("unet", "wavelet"), ("varnet", "tv"), ("varnet", "unet")]
     table = claims(matched(quality), pairs)
     name = figures.SCORES["ssim"]
     return [
