@@ -64,6 +64,17 @@ def reconstruct(method: Method, item: Slice, mask: Tensor) -> Tensor:
     return crop(image, item)
 
 
+def evolution(item: Slice) -> tuple[Callable[[dict, Tensor], None], list[tuple[int, Tensor]]]:
+    """For a fit of one slice: a watcher that adds scores to every look, and the list of (step, image) that it fills."""
+    frames: list[tuple[int, Tensor]] = []
+
+    def watch(look: dict, image: Tensor) -> None:
+        frames.append((look["step"], crop(image, item)))
+        look |= metrics.scores(frames[-1][1], item.target)
+
+    return watch, frames
+
+
 def measure(name: str, method: Method, item: Slice, mask: Tensor) -> dict:
     """One row: a method's scores on one slice, with where they come from and the seconds it took."""
     start = time.perf_counter()

@@ -209,6 +209,16 @@ def test_impossible_numbers(options):
         fit(kspace, mask, replace(SMALL, generator="magic"))
 
 
+def test_an_evolution_is_scored_look_by_look():
+    item = draw_volume("knee", 0, profile("smoke"), slices=1, split="train")[0]
+    mask = study.mask_of(item)
+    watch, frames = study.evolution(item)
+    found = fit(item.kspace * mask, mask, replace(SMALL, steps=20), watch=watch)
+    assert [step for step, _ in frames] == [look["step"] for look in found.trajectory] == [10, 20]
+    for look, (_, image) in zip(found.trajectory, frames, strict=True):
+        assert look["ssim"] == metrics.scores(image, item.target)["ssim"]
+
+
 @pytest.mark.slow
 def test_the_tuned_fit_is_better_than_zero_filled_on_a_drawn_slice():
     item = draw_volume("knee", 0, profile("smoke"), slices=1, split="train")[0]
