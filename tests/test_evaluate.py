@@ -65,10 +65,20 @@ def test_a_network_with_new_weights_is_measured_again(mine):
     pd.DataFrame(before.assign(ssim=0.5)).to_csv("kept.csv", index=False)
     made["weights"]["unet-knee"] = "of an earlier training"
     (mine / "kept.json").write_text(json.dumps(made))
+    assert main([each for each in arguments if each != "unet-knee"]) == 0  # not asked for: what is there stays
+    assert (pd.read_csv("kept.csv")["ssim"] == 0.5).all()
     assert main(arguments) == 0
     after = pd.read_csv("kept.csv").set_index(["method", "volume"])["ssim"]
     before = before.set_index(["method", "volume"])["ssim"]
     assert (after["zero-filled"] == 0.5).all() and after["unet-knee"].equals(before["unet-knee"])
+
+
+def test_an_origin_that_cannot_be_read_is_a_sentence(mine, capsys):
+    (mine / "kept.csv").write_text("method,volume,slice,seed,ssim\ntv,a,0,0,0.5\n")
+    for words in ("{", "[]"):
+        (mine / "kept.json").write_text(words)
+        assert main(["evaluate", "zero-filled", "--data", "knee", *SMALL, "--table", "kept.csv"]) == 2
+        assert "does not say where" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_several_masks_are_several_rows(mine):

@@ -46,7 +46,7 @@ class Best:
         return better
 
     def found(self) -> Found:
-        """The best start of every slice, stretched to the full strength where that is worse."""
+        """The best start of every slice, all of them stretched to the full strength before they are compared."""
         with torch.no_grad():
             full = self.threat.stretched(self.e)
             loss = torch.stack([self.threat.loss(each) for each in full])

@@ -10,6 +10,11 @@ from torch import Tensor
 from helpers.errors import BadInput
 from helpers.fourier import center_crop
 
+
+class NoGradient(BadInput):
+    """The method passes no gradient."""
+
+
 Method = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -52,12 +57,12 @@ class Threat:
     def slope(self, e: Tensor) -> tuple[Tensor, Tensor]:
         """The loss and its gradient in e: (...) and (..., coil, ky, kx), zero off the mask.
 
-        BadInput where the method passes no gradient.
+        NoGradient where the method passes none.
         """
         e = e.detach().requires_grad_()
         loss = self.loss(e)
         if not loss.requires_grad:
-            raise BadInput("this method passes no gradient; attack it without one")
+            raise NoGradient("this method passes no gradient; attack it without one")
         (gradient,) = torch.autograd.grad(loss.sum(), e)
         return loss.detach(), self.mask * gradient
 

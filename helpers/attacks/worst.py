@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from helpers.attacks.found import Found
-from helpers.attacks.threat import Method, Threat
+from helpers.attacks.threat import Method, NoGradient, Threat
 from helpers.errors import BadInput
 
 AGREE = 0.05  # relative: how far a fresh reconstruction may be from the one that an attack saw
@@ -43,9 +43,7 @@ def worst(
     for name, attack in attacks.items():
         try:
             found = attack(threat)
-        except BadInput as error:
-            if "no gradient" not in str(error):
-                raise
+        except NoGradient:
             continue
         best = _worse(best, name, replace(found, loss=rescored(make, threat, found)))
     for name, e in (transferred or {}).items():

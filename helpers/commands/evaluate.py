@@ -61,29 +61,36 @@ def own(name: str) -> study.Method:
     return guarded
 
 
-def known(path: Path | None) -> pd.DataFrame:
-    """The rows measured so far, without those of networks whose weights are others now; BadInput for another table."""
+def known(path: Path | None, names: list[str]) -> tuple[pd.DataFrame, dict[str, str]]:
+    """The rows measured so far, and the checksums of the networks that they are of; BadInput for another table.
+
+    Left out are rows of those methods in `names` that are networks with other weights now: they are measured anew.
+    """
     keys = ["method", "volume", "slice", "seed"]
     if not path or not path.is_file():
-        return pd.DataFrame(columns=keys)
+        return pd.DataFrame(columns=keys), weights(names)
     rows, origin = pd.read_csv(path), path.with_suffix(".json")
     if missing := [key for key in keys if key not in rows]:
         raise BadInput(f"{path} has no column {missing[0]}, so that it cannot be gone on with; give another --table")
-    measured = json.loads(origin.read_text("utf8")).get("weights", {}) if origin.is_file() else {}
-    changed = [name for name, checksum in weights(rows).items() if measured.get(name) != checksum]
-    return rows[~rows["method"].isin(changed)]
+    try:
+        measured = json.loads(origin.read_text("utf8")).get("weights", {}) if origin.is_file() else {}
+    except (ValueError, AttributeError) as error:
+        raise BadInput(f"{origin} does not say where {path} comes from; give another --table") from error
+    current = weights(names)
+    changed = [name for name, checksum in current.items() if measured.get(name) != checksum]
+    return rows[~rows["method"].isin(changed)], measured | current
 
 
-def weights(rows: pd.DataFrame) -> dict[str, str]:
-    """The checksum of the weights of every network of the zoo in a table."""
-    return {name: zoo.card(name)["sha256"] for name in zoo.names() if name in set(rows["method"])}
+def weights(names: list[str]) -> dict[str, str]:
+    """The checksum of the weights of every network of the zoo among the methods."""
+    return {name: zoo.card(name)["sha256"] for name in names if name in zoo.names()}
 
 
 def run(args: argparse.Namespace) -> int:
     if args.volumes < 1 or args.slices < 1 or min(args.seed) < 0:
         raise BadInput("--volumes and --slices must be at least 1, and --seed at least 0")
     chosen = [(name, own(name) if ":" in name else methods.load(name)) for name in args.methods]
-    rows = known(args.table)
+    rows, checksums = known(args.table, args.methods)
     have = set(zip(rows["method"], rows["volume"], rows["slice"], rows["seed"], strict=True))
     command = f"python -m helpers evaluate {shlex.join(args.methods)} --data {shlex.join(args.data)}"
     command += f" --volumes {args.volumes} --slices {args.slices} --profile {args.profile}"
@@ -99,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
                     new = pd.DataFrame([row | {"seed": seed}])
                     rows = pd.concat([rows, new]) if len(rows) else new
                     if args.table:
-                        made = study.provenance(command, args.seed, len(rows)) | {"weights": weights(rows)}
+                        made = study.provenance(command, args.seed, len(rows)) | {"weights": checksums}
                         study.keep(rows, args.table, made)
     if rows.empty:
         raise BadInput(f"nothing to score: no slice of {', '.join(args.data)} has a target")

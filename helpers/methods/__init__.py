@@ -49,7 +49,7 @@ REGISTRY = {
 # whose data a network should have been trained on
 ANATOMY = {"knee": "knee", "stanford": "knee", "brain": "brain"}
 NETWORK = Entry("trained", "reconstruct", "network")
-FAMILIES = ("network", "un-trained")  # whose function takes the name of the member
+NAMED = ("network", "un-trained")  # whose function takes the name of the member
 OWN = Entry("", "", "own")
 
 
@@ -77,7 +77,7 @@ def load(name: str, source: str = "brain", **options) -> Method:
     known = list(signature(function).parameters)[2:]
     if strange := sorted(set(options) - set(known)):
         raise BadInput(f"{name} has no option {strange[0]!r}; its options: {', '.join(known) or 'none'}")
-    if entry.family in FAMILIES:
+    if entry.family in NAMED:
         options["name"] = name
     if entry.weight and "lam" not in options:
         options["lam"] = tuned(name, source)["lam"]
