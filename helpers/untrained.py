@@ -141,24 +141,30 @@ class Fitting:
     def step(self) -> None:
         """One step of Adam down the gradient of the mean squared error of the fitted lines."""
         done, problem = self.progress, self.problem
-        done.step += 1
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.rate(done.step)
-        kind = problem.kspace.device.type
-        with torch.autocast(kind, torch.bfloat16) if self.low else nullcontext():
-            output = self.generator()
-        image = problem.image(output, self.scale)
-        with torch.no_grad():
-            gradient = problem.gradient(image)
-        self.optimizer.zero_grad()
-        image.backward(gradient * self.scale**2 * 2 / problem.count)
-        self.optimizer.step()
+        image = self.image()
+        self.descend(image, problem.preconditioned(problem.slope(image.detach())))
         image = image.detach()
         if problem.judged:
             share = max(1 / MEMORY, 1 / done.step)
             done.average = image if done.average is None else torch.lerp(done.average, image, share)
         else:
             self.offer(image, problem.loss(problem.fitted, image), MARGIN)
+
+    def image(self) -> Tensor:
+        """The complex image that the generator gives as it stands, with its gradient, see `Problem.image`."""
+        kind = self.problem.kspace.device.type
+        with torch.autocast(kind, torch.bfloat16) if self.low else nullcontext():
+            output = self.generator()
+        return self.problem.image(output, self.scale)
+
+    def descend(self, image: Tensor, slope: Tensor) -> None:
+        """One step of Adam against the slope of half a sum of squares at that image."""
+        self.progress.step += 1
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate(self.progress.step)
+        self.optimizer.zero_grad()
+        image.backward(slope * self.scale**2 * 2 / self.problem.count)
+        self.optimizer.step()
 
     def look(self) -> Tensor:
         """Judge the average image by the held-out lines, and note the losses; returns the image as it stands."""

@@ -85,10 +85,15 @@ class Problem:
         images = torch.complex(*output.float().unflatten(0, (2, -1))) / scale
         return images[0] if self.settings.maps else images
 
-    def gradient(self, image: Tensor) -> Tensor:
-        """(A^H A + mu I)^-1 (A^H A x - A^H y) of the fitted lines; without the inverse where mu is None."""
+    @torch.no_grad()
+    def slope(self, image: Tensor) -> Tensor:
+        """A^H A x - A^H y of the fitted lines."""
+        return self.fitted.sense.gram(image) - self.fitted.b
+
+    @torch.no_grad()
+    def preconditioned(self, slope: Tensor) -> Tensor:
+        """(A^H A + mu I)^-1 of a slope, with the fitted lines; the slope itself where mu is None."""
         gram, mu = self.fitted.sense.gram, self.settings.mu
-        slope = gram(image) - self.fitted.b
         return slope if mu is None else conjugate_gradients(lambda x: gram(x) + mu * x, slope, tolerance=0.03)
 
     def consistent(self, image: Tensor) -> Tensor:

@@ -64,16 +64,20 @@ class Threat:
         if not loss.requires_grad:
             raise NoGradient("this method passes no gradient; attack it without one")
         (gradient,) = torch.autograd.grad(loss.sum(), e)
-        return loss.detach(), self.mask * gradient
+        return loss.detach(), self.allowed(gradient)
+
+    def allowed(self, e: Tensor) -> Tensor:
+        """The closest perturbation of any length: zero off the mask."""
+        return self.mask * e
 
     def project(self, e: Tensor) -> Tensor:
         """The closest perturbation that is allowed: zero off the mask, and no longer than the radius."""
-        e = self.mask * e
+        e = self.allowed(e)
         return e * (self.radius / torch.maximum(length(e), self.radius))
 
     def stretched(self, e: Tensor) -> Tensor:
         """The perturbation of that direction whose strength is eps, to rounding."""
-        return self.radius * direction(self.mask * e)
+        return self.radius * direction(self.allowed(e))
 
     def noise(self, seed: int, count: int = 1) -> Tensor:
         """Gaussian noise of strength eps on the measured entries, (count, ..., coil, ky, kx): attacks must beat it."""
