@@ -34,8 +34,12 @@ class DataTerm:
     """
 
     def __init__(self, sense: Sense, kspace: Tensor):
-        self.sense, self.b = sense, sense.adjoint(kspace)
-        self.energy = (sense.mask * kspace).abs().square().sum((-3, -2, -1), dtype=torch.double)
+        self.sense, self.kspace, self.b = sense, kspace, sense.adjoint(kspace)
+
+    @cached_property
+    def energy(self) -> Tensor:
+        """||y||^2 of the sampled entries, (...) double."""
+        return (self.sense.mask * self.kspace).abs().square().sum((-3, -2, -1), dtype=torch.double)
 
     @cached_property
     def gram_constant(self) -> Tensor:

@@ -1,0 +1,121 @@
+"""Which attacks are known for which method: where `methods` and `attacks` meet."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from helpers import methods
+from helpers.attacks import Found, Threat
+from helpers.attacks.apgd import apgd
+from helpers.attacks.black_box import black_box, shaken
+from helpers.attacks.exact import LinearSense
+from helpers.attacks.joint import joint
+from helpers.attacks.noise import noise
+from helpers.coils import espirit
+from helpers.data.slice import Slice
+from helpers.fits import FITS
+from helpers.fourier import ifft2c
+from helpers.masks import fitting
+from helpers.physics import Sense, scale
+from helpers.solvers import soft_threshold, weight
+from helpers.total_variation import Prox
+from helpers.untrained import Fitting
+from helpers.untrained_problem import Problem, Settings
+from helpers.wavelet import Wavelet
+
+IMPLICIT = ("wavelet", "tv")  # differentiable at the minimum
+MU = 0.01  # of SENSE, as its method has it
+
+
+def differentiable(name: str, source: str) -> methods.Method:
+    """A method in the form in which its gradient is had most cheaply: for l1-wavelet and TV the implicit one."""
+    return methods.load(name, source=source, **({"implicit": True} if name in IMPLICIT else {}))
+
+
+def known(
+    name: str, item: Slice, seed: int = 0, steps: int = 20, starts: int = 1, evaluations: int = 60
+) -> dict[str, Callable[[Threat], Found]]:
+    """The attacks on a method for one slice, by name, each to be called with its `Threat`.
+
+    noise for all; apgd (steps, starts) where a gradient may be had; joint for methods that minimize: SENSE, l1-wavelet,
+    TV and un-trained networks in their SENSE form; black box (evaluations) for what passes no gradient and is quick.
+    """
+    found: dict[str, Callable[[Threat], Found]] = {"noise": partial(noise, seed=seed)}
+    kind = methods.family(name)
+    if kind != "un-trained":
+        found["apgd"] = partial(apgd, seed=seed, steps=steps, starts=starts)
+    if name in ("sense", *IMPLICIT) or (name in FITS and FITS[name].maps):
+        found["joint"] = partial(_jointly, name, item, seed)
+    if kind == "own" or name.startswith("sigpy"):
+        found["black box"] = partial(_blindly, seed, evaluations)
+    return found
+
+
+def _jointly(name: str, item: Slice, seed: int, threat: Threat) -> Found:
+    """The joint attack, with the penalty of the method and the truth as the clean coil maps see it."""
+    y, mask = threat.kspace, threat.mask
+    sense = Sense(espirit(y, mask), mask)
+    truth = (sense.maps.conj() * ifft2c(item.kspace.to(y.device))).sum(-3)
+    if name in FITS:
+        return joint(threat, sense, Decoder(y, mask, FITS[name], seed), truth, steps=400, looks=1)
+    return joint(threat, sense, Iterate(sense.adjoint(y), sense.bound, _penalty(name, item.source, y, mask)), truth)
+
+
+def _penalty(name: str, source: str, y: Tensor, mask: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+    """The proximal step of a method's penalty, (image, step) to image, in the units of y."""
+    if name == "sense":
+        return lambda z, step: z / (1 + MU * step)
+    unit = scale(y)
+    lam = (weight(methods.tuned(name, source)["lam"], y / unit[..., None], mask) * unit[..., 0, 0])[..., None, None]
+    if name == "tv":
+        return Prox(lam, y[0])
+    wavelet = Wavelet(tuple(y.shape[-2:]), "db4")
+    return lambda z, step: wavelet.adjoint(soft_threshold(wavelet.forward(z), lam * step))
+
+
+def _blindly(seed: int, evaluations: int, threat: Threat) -> Found:
+    """The black-box attack along directions that shake SENSE."""
+    y, mask = threat.kspace, fitting(threat.mask, tuple(threat.kspace.shape[-2:]))
+    linear = LinearSense(Sense(espirit(y, mask), mask), MU, tolerance=1e-3)
+    return black_box(threat, shaken(linear), seed, evaluations)
+
+
+class Iterate:
+    """What the joint attack varies for SENSE, l1-wavelet and TV: the image, by proximal gradient steps of 1 / `bound`.
+
+    prox: (image, step) to image, of the penalty.
+    """
+
+    def __init__(self, start: Tensor, bound: Tensor, prox: Callable[[Tensor, Tensor], Tensor]):
+        self.x, self.step, self.prox = start, 1 / bound, prox
+
+    def image(self) -> Tensor:
+        return self.x
+
+    def descend(self, slope: Tensor) -> None:
+        self.x = self.prox(self.x - self.step * slope, self.step)
+
+
+class Decoder:
+    """What it varies for an un-trained network: the weights, by the optimizer of its fit, with all lines fitted.
+
+    kspace, mask: the clean measurement; settings: of the fit, in its SENSE form.
+    """
+
+    def __init__(self, kspace: Tensor, mask: Tensor, settings: Settings, seed: int = 0):
+        self.problem = Problem(kspace, mask, replace(settings, held=0), seed)
+        self.fitting = Fitting(self.problem, seed)
+
+    def image(self) -> Tensor:
+        whole = self.problem.kspace.new_zeros(self.problem.kspace.shape[-2:])
+        with torch.enable_grad():
+            self.output = self.fitting.image()
+        whole[self.problem.rows] = self.output.detach()
+        return whole
+
+    def descend(self, slope: Tensor) -> None:
+        with torch.enable_grad():
+            self.fitting.descend(self.output, self.problem.preconditioned(slope[self.problem.rows]))
