@@ -11,7 +11,8 @@ from helpers import methods
 from helpers.attacks import Found, Threat
 from helpers.attacks.apgd import apgd
 from helpers.attacks.black_box import black_box, shaken
-from helpers.attacks.exact import LinearSense
+from helpers.attacks.exact import LinearSense, worst_case
+from helpers.attacks.found import Best
 from helpers.attacks.joint import joint
 from helpers.attacks.noise import noise
 from helpers.coils import espirit
@@ -22,12 +23,13 @@ from helpers.masks import fitting
 from helpers.physics import Sense, scale
 from helpers.solvers import soft_threshold, weight
 from helpers.total_variation import Prox
-from helpers.untrained import Fitting
+from helpers.untrained import Fitting, fit
 from helpers.untrained_problem import Problem, Settings
 from helpers.wavelet import Wavelet
 
 IMPLICIT = ("wavelet", "tv")  # differentiable at the minimum
 MU = 0.01  # of SENSE, as its method has it
+ROUNDS = 2
 
 
 def differentiable(name: str, source: str) -> methods.Method:
@@ -40,15 +42,19 @@ def known(
 ) -> dict[str, Callable[[Threat], Found]]:
     """The attacks on a method for one slice, by name, each to be called with its `Threat`.
 
-    noise for all; apgd (steps, starts) where a gradient may be had; joint for methods that minimize: SENSE, l1-wavelet,
-    TV and un-trained networks in their SENSE form; black box (evaluations) for what passes no gradient and is quick.
+    noise and the worst for SENSE for all; apgd (steps, random starts) where a gradient may be had; joint for methods
+    that minimize, SENSE, l1-wavelet, TV and un-trained networks in their SENSE form; black box (evaluations) for what
+    passes no gradient and is quick.
     """
     found: dict[str, Callable[[Threat], Found]] = {"noise": partial(noise, seed=seed)}
+    found["worst for sense"] = partial(_transferred, item, seed)
     kind = methods.family(name)
     if kind != "un-trained":
-        found["apgd"] = partial(apgd, seed=seed, steps=steps, starts=starts)
+        found["apgd"] = partial(_climbing, item, seed, steps, starts)
     if name in ("sense", *IMPLICIT) or (name in FITS and FITS[name].maps):
         found["joint"] = partial(_jointly, name, item, seed)
+    if name in FITS and FITS[name].maps:
+        found["consistency"] = partial(_through_consistency, name, item, seed)
     if kind == "own" or name.startswith("sigpy"):
         found["black box"] = partial(_blindly, seed, evaluations)
     return found
@@ -58,10 +64,59 @@ def _jointly(name: str, item: Slice, seed: int, threat: Threat) -> Found:
     """The joint attack, with the penalty of the method and the truth as the clean coil maps see it."""
     y, mask = threat.kspace, threat.mask
     sense = Sense(espirit(y, mask), mask)
-    truth = (sense.maps.conj() * ifft2c(item.kspace.to(y.device))).sum(-3)
     if name in FITS:
-        return joint(threat, sense, Decoder(y, mask, FITS[name], seed), truth, steps=400, looks=1)
-    return joint(threat, sense, Iterate(sense.adjoint(y), sense.bound, _penalty(name, item.source, y, mask)), truth)
+        decoder = Decoder(y, mask, FITS[name], seed)
+        return joint(threat, sense, decoder, truth(item, sense), steps=400, looks=1)
+    image = Iterate(sense.adjoint(y), sense.bound, _penalty(name, item.source, y, mask))
+    return joint(threat, sense, image, truth(item, sense))
+
+
+@torch.no_grad()
+def _through_consistency(name: str, item: Slice, seed: int, threat: Threat) -> Found:
+    """The worst for the last step of an un-trained method, x = (A^H A + w)^-1 (A^H y + w G), with G held.
+
+    That step is linear in y, so its worst case is known. Then the network is fitted to y + e, which moves G, and the
+    next e is the worst for that; of `ROUNDS` the worst counts.
+    """
+    y, mask, best = threat.kspace, threat.mask, Best(threat)
+    problem = Problem(y, mask, FITS[name], seed)
+    sense = Sense(espirit(y, mask), mask)
+    linear, e = LinearSense(sense, problem.w, tolerance=1e-4), torch.zeros_like(y)
+    for _ in range(ROUNDS):
+        generated = (sense.maps.conj() * fit(y + e, mask, FITS[name], seed).coils).sum(-3)
+        offset = linear.solve(sense.adjoint(y) + problem.w * generated) - truth(item, sense)
+        e, _ = worst_case(linear, threat.radius[0, 0, 0], offset, seed, steps=60)
+        best.offer(e[None], threat.loss(e)[None])
+    return best.found()
+
+
+def truth(item: Slice, sense: Sense) -> Tensor:
+    """The image x* of the full k-space as coil maps see it: (y, x) complex on the full grid, where maps are."""
+    return (sense.maps.conj() * ifft2c(item.kspace.to(sense.maps.device))).sum(-3)
+
+
+def worst_for_sense(item: Slice, threat: Threat, seed: int = 0) -> Tensor:
+    """The worst perturbation of the complex image of SENSE, which is known: where gradient attacks begin.
+
+    The distance to the truth is maximized. Returns e (coil, ky, kx) of the strength of the threat.
+    """
+    y, mask = threat.kspace, threat.mask
+    sense = Sense(espirit(y, mask), mask)
+    linear = LinearSense(sense, MU, tolerance=1e-4)
+    e, _ = worst_case(linear, threat.radius[0, 0, 0], linear(y) - truth(item, sense), seed, steps=60)
+    return e
+
+
+@torch.no_grad()
+def _transferred(item: Slice, seed: int, threat: Threat) -> Found:
+    best, e = Best(threat), worst_for_sense(item, threat, seed)
+    best.offer(e[None], threat.loss(e)[None])
+    return best.found()
+
+
+def _climbing(item: Slice, seed: int, steps: int, starts: int, threat: Threat) -> Found:
+    """APGD from noise and from the worst for SENSE."""
+    return apgd(threat, seed, steps, starts, worst_for_sense(item, threat, seed))
 
 
 def _penalty(name: str, source: str, y: Tensor, mask: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
@@ -110,12 +165,8 @@ class Decoder:
         self.fitting = Fitting(self.problem, seed)
 
     def image(self) -> Tensor:
-        whole = self.problem.kspace.new_zeros(self.problem.kspace.shape[-2:])
-        with torch.enable_grad():
-            self.output = self.fitting.image()
-        whole[self.problem.rows] = self.output.detach()
-        return whole
+        self.output = self.fitting.image()
+        return self.problem.whole(self.output.detach())
 
     def descend(self, slope: Tensor) -> None:
-        with torch.enable_grad():
-            self.fitting.descend(self.output, self.problem.preconditioned(slope[self.problem.rows]))
+        self.fitting.descend(self.output, self.problem.preconditioned(slope[self.problem.rows]))

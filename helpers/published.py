@@ -6,6 +6,9 @@ import torch
 from torch import Tensor
 
 from helpers import coils, physics
+from helpers.fourier import fft2c, ifft2c
+from helpers.untrained import fit
+from helpers.untrained_problem import Settings
 
 
 def mask(width: int, seed: int, acceleration: float = 4, center_fraction: float = 0.07) -> Tensor:
@@ -52,3 +55,14 @@ def wavelet(kspace: Tensor, mask: Tensor, lam: float = 0.035, step: float = 0.02
         penalty = rows.T.to(x.dtype) @ signs @ columns.to(x.dtype)
         x = x - step * (A.gram(x) - backprojection + lam * penalty)
     return x.abs() * unit
+
+
+def with_clean_samples(kspace: Tensor, mask: Tensor, clean: Tensor, settings: Settings, seed: int = 0) -> Tensor:
+    """The notebooks' score of a ConvDecoder after an attack: the data-consistency step puts the clean samples back.
+
+    A fit to the perturbed kspace (coil, ky, kx), whose measured entries are then replaced by those of `clean`, the
+    measurement before the attack, so that most of the perturbation is gone. settings: how it is fitted, ours, since
+    the published recipe takes hours. Returns (y, x).
+    """
+    generated = fft2c(fit(kspace, mask, settings, seed).coils)
+    return physics.rss(ifft2c(torch.where(mask, clean, generated)))

@@ -37,11 +37,13 @@ class Fit:
 
     image       (y, x) real, the reconstruction on the full grid, in the units of the measurement
     trajectory  a look each: step, seconds, loss and held_loss, both relative: ||A x - y||^2 / ||y||^2 of those lines
+    coils       (coil, y, x) complex, what the generator alone makes of all coils, without data consistency
     best        step of the image that was kept
     state       weights and optimizer at that step, from which a fit to a nearby measurement starts
     """
 
     image: Tensor
+    coils: Tensor
     trajectory: list[dict]
     best: int
     state: dict
@@ -87,7 +89,7 @@ def fit(
     """
     problem = Problem(kspace, mask, settings, seed, start and slice(*start["rows"]))
     if not problem.energy > 0:
-        return Fit(torch.zeros(kspace.shape[-2:], device=kspace.device), [], 0, {})
+        return Fit(torch.zeros(kspace.shape[-2:], device=kspace.device), torch.zeros_like(kspace), [], 0, {})
     fitting = Fitting(problem, seed, start)
     if checkpoint and checkpoint.is_file():
         fitting.read(checkpoint)
@@ -114,7 +116,8 @@ def fit(
                 break
             if problem.judged and step - done.best_step > PATIENCE * settings.steps:
                 break
-    return Fit(fitting.reconstruction(done.best), done.trajectory, done.best_step, done.best_state)
+    images = problem.images(done.best)
+    return Fit(fitting.reconstruction(done.best), images, done.trajectory, done.best_step, done.best_state)
 
 
 class Fitting:
@@ -150,6 +153,7 @@ class Fitting:
         else:
             self.offer(image, problem.loss(problem.fitted, image), MARGIN)
 
+    @torch.enable_grad()  # whoever only wants the result of a fit may have switched gradients off
     def image(self) -> Tensor:
         """The complex image that the generator gives as it stands, with its gradient, see `Problem.image`."""
         kind = self.problem.kspace.device.type
@@ -157,6 +161,7 @@ class Fitting:
             output = self.generator()
         return self.problem.image(output, self.scale)
 
+    @torch.enable_grad()
     def descend(self, image: Tensor, slope: Tensor) -> None:
         """One step of Adam against the slope of half a sum of squares at that image."""
         self.progress.step += 1

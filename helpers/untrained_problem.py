@@ -66,6 +66,7 @@ class Problem:
         else:
             y, maps = y[:, None], torch.ones_like(y[:1])
         self.w = settings.consistency * float(noise_level(kspace, mask) / scale(kspace)) ** 2
+        self.maps = maps
         self.seen = rss(maps)  # 1 where the coils see something, 0 elsewhere
         self.size = tuple(y.shape[-2:])
         self.energy = y.abs().square().sum()  # of the zero-filled images, too
@@ -105,9 +106,18 @@ class Problem:
 
     def magnitude(self, image: Tensor) -> Tensor:
         """The reconstruction on the full grid, (y, x) real; rows that were left out hold nothing but noise."""
-        whole = image.new_zeros((*image.shape[:-2], *self.kspace.shape[-2:]))
-        whole[..., self.rows, :] = self.seen * image
+        whole = self.whole(self.seen * image)
         return expected_rss(whole, self.kspace, self.mask) if self.settings.maps else rss(whole)
+
+    def images(self, image: Tensor) -> Tensor:
+        """The images of all coils that an image stands for, (coil, y, x) complex on the full grid."""
+        return self.whole(self.maps * image if self.settings.maps else image)
+
+    def whole(self, images: Tensor) -> Tensor:
+        """Images on the full grid, zero in the rows that were left out: (..., y, x) complex."""
+        whole = images.new_zeros((*images.shape[:-2], *self.kspace.shape[-2:]))
+        whole[..., self.rows, :] = images
+        return whole
 
     @staticmethod
     @torch.no_grad()

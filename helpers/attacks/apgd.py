@@ -3,6 +3,7 @@
 import math
 
 import torch
+from torch import Tensor
 
 from helpers.attacks.found import Best, Found
 from helpers.attacks.threat import Threat, direction, length
@@ -11,17 +12,17 @@ MOMENTUM = 0.75
 CLIMBED = 0.75  # share of the steps since the last checkpoint that have to have climbed
 
 
-def apgd(threat: Threat, seed: int = 0, steps: int = 40, starts: int = 1) -> Found:
-    """Maximize the loss over ||e|| <= eps ||y|| without a step to tune, from Gaussian noise of strength eps.
+def apgd(threat: Threat, seed: int = 0, steps: int = 40, starts: int = 1, start: Tensor | None = None) -> Found:
+    """Maximize the loss over ||e|| <= eps ||y|| without a step to tune, from the starts of `Threat.starts`.
 
     z = P(e + alpha g / ||g||), e <- P(e + .75 (z - e) + .25 (e - previous e)), alpha_0 = 2 eps ||y||. At checkpoints,
     ever closer together, alpha halves and the search returns to the best point where fewer than .75 of the steps
     climbed, or where neither alpha nor the best loss changed since the last one. All starts are a batch, and the best
     iterate counts. Source: Croce & Hein, ICML 2020, algorithm 1.
     """
-    best, e = Best(threat), threat.noise(seed, starts)
+    best, e = Best(threat), threat.starts(seed, starts, start)
     previous, last = e, None
-    alpha = 2 * threat.radius.expand(starts, *e.shape[1:-3], 1, 1, 1)
+    alpha = 2 * threat.radius.expand(*e.shape[:-3], 1, 1, 1)
     climbs, marks = None, checkpoints(steps)
     best_before = alpha_halved = gradient_of_best = None
     for step in range(steps + 1):

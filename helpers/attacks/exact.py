@@ -15,13 +15,14 @@ class LinearSense:
         self.sense, self.mu, self.tolerance = sense, mu, tolerance
 
     def __call__(self, kspace: Tensor, mask: Tensor | None = None) -> Tensor:
-        return self._solve(self.sense.adjoint(kspace))
+        return self.solve(self.sense.adjoint(kspace))
 
     def adjoint(self, image: Tensor) -> Tensor:
         """R^H x = A (A^H A + mu)^-1 x: (..., y, x) to (..., coil, ky, kx)."""
-        return self.sense.forward(self._solve(image))
+        return self.sense.forward(self.solve(image))
 
-    def _solve(self, right: Tensor) -> Tensor:
+    def solve(self, right: Tensor) -> Tensor:
+        """(A^H A + mu)^-1 of an image, (..., y, x)."""
         return conjugate_gradients(lambda x: self.sense.gram(x) + self.mu * x, right, self.tolerance)
 
 

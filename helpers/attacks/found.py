@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from helpers.attacks.threat import Threat
+from helpers.attacks.threat import Threat, length
+
+ROUNDING = 1e-5  # of a length, relative
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,14 @@ class Best:
         """The best start of every slice, all of them stretched to the full strength before they are compared."""
         with torch.no_grad():
             full = self.threat.stretched(self.e)
-            loss = torch.stack([self.threat.loss(each) for each in full])
+            loss = self.loss
+            if bool((length(self.e) < (1 - ROUNDING) * self.threat.radius).any()):
+                loss = torch.stack([self.threat.loss(each) for each in full])
+                self.evaluations += loss.numel()
         winner = loss.argmax(0, keepdim=True)
         curve, norms = (
             torch.stack(each).gather(1, winner.expand(len(each), *winner.shape)[:, 0:1])[:, 0] if each else loss[:0]
             for each in (self.curve, self.norms)
         )
         e = full.gather(0, winner[..., None, None, None].expand(1, *full.shape[1:]))[0]
-        return Found(e, loss.gather(0, winner)[0], curve, norms, self.evaluations + loss.numel())
+        return Found(e, loss.gather(0, winner)[0], curve, norms, self.evaluations)

@@ -86,6 +86,15 @@ class Threat:
         drawn = torch.randn((count, *shape), dtype=self.kspace.dtype, generator=generator)
         return self.stretched(drawn.to(self.kspace.device))
 
+    def starts(self, seed: int, count: int, start: Tensor | None = None) -> Tensor:
+        """Where an attack begins: `count` draws of noise, and a known perturbation (..., coil, ky, kx) before them.
+
+        Near zero the magnitude of an image hardly moves, so that gradients from noise miss the air around the object;
+        what was found for a linear method, whose image is complex, has been there.
+        """
+        drawn = self.noise(seed, count)
+        return drawn if start is None else torch.cat([self.stretched(start).expand(drawn.shape[1:])[None], drawn])
+
 
 def length(e: Tensor) -> Tensor:
     """||e|| over coils and k-space: (..., coil, ky, kx) to (..., 1, 1, 1)."""

@@ -1,31 +1,26 @@
 """Attack a method: the measured entries are moved by eps of their norm so that its image becomes worst.
 
 FILE is a volume of k-space as `reconstruct` takes it, fully sampled, so that there is a truth. Each slice is attacked
-with noise of the same strength, by gradients where the method passes any (APGD; for wavelet and tv implicit ones), and
-by what was found for SENSE; the worst is kept and scored by a reconstruction made anew.
+by all that is known to fit the method: noise of the same strength, the worst for SENSE, gradients (APGD; for wavelet
+and tv implicit ones), the paper's joint descent, or a search without gradients. The worst is kept and scored by a
+reconstruction made anew.
 Example: python -m helpers attack knee.h5 --method varnet-knee --eps 0.02 --json
 """
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from helpers import methods, metrics, physics, study
-from helpers.attacks.apgd import apgd
-from helpers.attacks.noise import noise
+from helpers import known_attacks, methods, metrics, physics, study
 from helpers.attacks.threat import Threat
 from helpers.attacks.worst import worst
 from helpers.commands import show
 from helpers.commands.reconstruct import scans, usable, wanted
 from helpers.errors import BadInput
-
-SURROGATE = "sense"
-IMPLICIT = ("wavelet", "tv")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,17 +61,14 @@ def rows(args: argparse.Namespace, work: list, device: torch.device) -> Iterator
             mask = study.mask_of(item, seed=args.seed).to(device)
             y, truth = item.kspace.to(device) * mask, item.target.to(device)
             make = partial(methods.load, args.method, source=item.source)
-            differentiable = make(implicit=True) if args.method in IMPLICIT else make()
             with torch.no_grad():
                 clean = study.crop(make()(y, mask), item)
             reference = truth if args.away_from == "truth" else clean
-            surrogate = methods.load(SURROGATE, source=item.source)
-            attacks = {"noise": partial(noise, seed=args.seed)}
-            attacks["apgd"] = partial(apgd, seed=args.seed, steps=args.steps, starts=args.starts)
+            attacked = known_attacks.differentiable(args.method, item.source)
+            attacks = known_attacks.known(args.method, item, args.seed, args.steps, args.starts)
             for eps in args.eps:
-                threat = Threat(differentiable, y, mask, eps, reference)
-                found_for_sense = attacks["apgd"](replace(threat, method=surrogate)).e
-                name, found = worst(make, threat, attacks, {f"apgd on {SURROGATE}": found_for_sense})
+                threat = Threat(attacked, y, mask, eps, reference)
+                name, found = worst(make, threat, attacks)
                 by_chance = threat.noise(args.seed)[0]
                 images = {"": found.e, "_noise": by_chance}
                 with torch.no_grad():

@@ -1,0 +1,118 @@
+"""The transfer matrix (Figure 3): perturbations found for one method, tried on all, as published and corrected."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from helpers import known_attacks, methods, metrics, published, published_attacks, study
+from helpers.attacks import Threat
+from helpers.attacks.joint import joint
+from helpers.attacks.worst import worst
+from helpers.coils import espirit
+from helpers.data import open_data
+from helpers.data.slice import Slice
+from helpers.errors import BadInput
+from helpers.fits import FITS
+from helpers.physics import Sense
+from helpers.profiles import profile
+
+METHODS = ("unet", "varnet", "wavelet", "tv", "convdecoder")
+NOT_PUBLISHED = ("tv",)
+EPS = (0.01, 0.02, 0.04, 0.08)
+PROTOCOLS = ("corrected", "published")
+
+
+def slices(data: str = "knee", size: str = "laptop", count: int = 10, acquisition: str = "CORPD_FBK") -> list[Slice]:
+    """The middle slices of the first held-out volumes of an acquisition, one a volume; BadInput where there are fewer.
+
+    An acquisition "" is any.
+    """
+    found: dict[str, Slice] = {}
+    for item in open_data(data, profile=profile(size), split="test", volumes=8 * count, slices=1):
+        if acquisition in (item.acquisition, "") and item.target is not None:
+            found.setdefault(item.volume, item)
+        if len(found) == count:
+            return list(found.values())
+    raise BadInput(f"{data} has {len(found)} volumes of {acquisition or 'any kind'}, not {count}; ask for fewer")
+
+
+def rows(
+    item: Slice, eps: float, protocol: str = "corrected", names: Sequence[str] = METHODS, steps: int = 20, seed: int = 0
+) -> Iterator[dict]:
+    """Every perturbation of one slice at one strength on every method: one row each.
+
+    A perturbation is found for each method by the best of its own attacks (`attacked`, `attack`); beside them Gaussian
+    noise of the same strength, and "nothing", the clean measurement. Under the published protocol strengths are
+    relative to the full k-space, and attacks and scores those of the notebooks. Every image is a full reconstruction by
+    a method made anew. distance: ||f(y + e) - f(y)|| / ||f(y)||; realized: ||e|| / ||y||. steps: of gradient attacks;
+    seed: of mask, noise and starts. BadInput for an unknown protocol.
+    """
+    if protocol not in PROTOCOLS:
+        raise BadInput(f"there is no protocol {protocol!r}; choose one of {', '.join(PROTOCOLS)}")
+    corrected = protocol == "corrected"
+    names = [name for name in names if corrected or name not in NOT_PUBLISHED]
+    mask = study.mask_of(item, seed=seed)
+    y = mask * item.kspace
+    strength = eps if corrected else float(eps * item.kspace.norm() / y.norm())
+    clean: dict[str, Tensor] = {}
+    for attacked in ("nothing", "noise", *names):
+        attack, e = attacked, torch.zeros_like(y)
+        if attacked == "noise":
+            e = Threat(methods.load("zero-filled"), y, mask, strength, item.target).noise(seed)[0]
+        elif attacked in names and corrected:
+            attack, e = worst_of_its_own(attacked, item, y, mask, eps, steps, seed)
+        elif attacked in names:
+            attack, e = "published", as_published(attacked, item, y, mask, eps, strength, seed)
+        for name in names:
+            image = reconstruction(name, item, y + e, mask, protocol, y)
+            before = clean.setdefault(name, image)
+            yield {
+                "protocol": protocol,
+                "attacked": attacked,
+                "attack": attack,
+                "method": name,
+                "eps": eps,
+                "volume": item.volume,
+                "slice": item.number,
+                **metrics.scores(image, item.target),
+                "distance": float((image - before).norm() / before.norm()),
+                "realized": float(e.norm() / y.norm()),
+            }
+
+
+def worst_of_its_own(
+    name: str, item: Slice, y: Tensor, mask: Tensor, eps: float, steps: int, seed: int
+) -> tuple[str, Tensor]:
+    """The attack on a method that finds most for one slice, and what it finds."""
+    threat = Threat(known_attacks.differentiable(name, item.source), y, mask, eps, item.target)
+    make = partial(methods.load, name, source=item.source)
+    attack, found = worst(make, threat, known_attacks.known(name, item, seed, steps))
+    return attack, found.e
+
+
+def as_published(name: str, item: Slice, y: Tensor, mask: Tensor, eps: float, strength: float, seed: int) -> Tensor:
+    """What the notebooks' attack on a method finds for one slice; strength: eps, relative to the measured entries."""
+    if name in published_attacks.RATES:
+        method = methods.load(name, source=item.source)
+        return published_attacks.network(method, name, item.kspace, mask, eps, seed)
+    if name == "wavelet":
+        return published_attacks.l1(item.kspace, mask, eps, seed)
+    sense = Sense(espirit(y, mask), mask)
+    decoder = known_attacks.Decoder(y, mask, FITS[name], seed)
+    threat = Threat(lambda kspace, mask: item.target, y, mask, strength, item.target)  # only the last e counts
+    pull = published_attacks.PULL
+    return joint(threat, sense, decoder, known_attacks.truth(item, sense), steps=400, pull=pull, looks=1).e
+
+
+@torch.no_grad()
+def reconstruction(name: str, item: Slice, kspace: Tensor, mask: Tensor, protocol: str, clean: Tensor) -> Tensor:
+    """What a method makes of a measurement, cropped to the target; clean: what the notebooks put back into it."""
+    if protocol == "corrected" or name in published_attacks.RATES:
+        image = methods.load(name, source=item.source)(kspace, mask)
+    elif name == "wavelet":
+        image = published.wavelet(kspace, mask, lam=0.0, step=published_attacks.L1_STEP)
+    else:
+        image = published.with_clean_samples(kspace, mask, clean, FITS[name])
+    return study.crop(image, item)
