@@ -20,7 +20,7 @@ from helpers.data.slice import Slice
 from helpers.fits import FITS
 from helpers.fourier import ifft2c
 from helpers.masks import fitting
-from helpers.physics import Sense, scale
+from helpers.physics import Sense, noise_level, scale
 from helpers.solvers import soft_threshold, weight
 from helpers.total_variation import Prox
 from helpers.untrained import Fitting, fit
@@ -122,13 +122,24 @@ def _climbing(item: Slice, seed: int, steps: int, starts: int, threat: Threat) -
 def _penalty(name: str, source: str, y: Tensor, mask: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
     """The proximal step of a method's penalty, (image, step) to image, in the units of y."""
     if name == "sense":
-        return lambda z, step: z / (1 + MU * step)
+        return ridge
     unit = scale(y)
     lam = (weight(methods.tuned(name, source)["lam"], y / unit[..., None], mask) * unit[..., 0, 0])[..., None, None]
     if name == "tv":
         return Prox(lam, y[0])
     wavelet = Wavelet(tuple(y.shape[-2:]), "db4")
     return lambda z, step: wavelet.adjoint(soft_threshold(wavelet.forward(z), lam * step))
+
+
+def ridge(z: Tensor, step: Tensor) -> Tensor:
+    """The proximal step of SENSE's penalty, MU/2 ||x||^2."""
+    return z / (1 + MU * step)
+
+
+def noise_levels(e: Tensor, y: Tensor, mask: Tensor) -> float:
+    """The strength of a perturbation as a multiple of that of the noise that is in the measurement already."""
+    entries = 2 * y.shape[0] * mask.expand(y.shape[-2:]).sum()
+    return float(e.norm() / (noise_level(y, mask) * entries.sqrt()).clamp(min=1e-30))
 
 
 def _blindly(seed: int, evaluations: int, threat: Threat) -> Found:

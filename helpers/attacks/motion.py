@@ -28,7 +28,7 @@ class Subject:
     rest: Tensor
 
     def posed(self, angle: float, down: float = 0.0, right: float = 0.0) -> Tensor:
-        """The full k-space (coil, ky, kx) of the subject turned by degrees and shifted by pixels."""
+        """The full k-space (coil, ky, kx) of the subject turned by degrees, clockwise, and shifted by pixels."""
         return fft2c(self.maps * turned(self.image, angle, down, right)) + self.rest
 
 
@@ -39,7 +39,7 @@ def subject(kspace: Tensor, maps: Tensor) -> Subject:
 
 
 def turned(image: Tensor, angle: float, down: float = 0.0, right: float = 0.0) -> Tensor:
-    """An image (y, x) complex turned about its center, then shifted, by bicubic interpolation; zeros move in."""
+    """An image (y, x) complex turned clockwise about its center, then shifted, by bicubic interpolation; zeros move in."""
     height, width = image.shape
     cosine, sine = torch.deg2rad(torch.tensor([angle])).cos(), torch.deg2rad(torch.tensor([angle])).sin()
     inverse = torch.tensor(

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from helpers import known_attacks, methods, metrics, physics, study
+from helpers import known_attacks, methods, metrics, study
 from helpers.attacks.threat import Threat
 from helpers.attacks.worst import worst
 from helpers.commands import show
@@ -86,7 +86,7 @@ def rows(args: argparse.Namespace, work: list, device: torch.device) -> Iterator
                     **{f"ssim{key}": scored(image, truth)["ssim"] for key, image in images.items()},
                     **{key: scored(images[""], truth)[key] for key in ("psnr", "nmse", "ssim_object")},
                     "distance_to_clean": float((images[""] - clean).norm() / clean.norm()),
-                    "noise_levels": in_noise_levels(found.e, y, mask),
+                    "noise_levels": known_attacks.noise_levels(found.e, y, mask),
                     "evaluations": found.evaluations,
                 }
 
@@ -94,9 +94,3 @@ def rows(args: argparse.Namespace, work: list, device: torch.device) -> Iterator
 def scored(image: Tensor, truth: Tensor) -> dict:
     """The scores of an image."""
     return metrics.scores(image.cpu(), truth.cpu())
-
-
-def in_noise_levels(e: Tensor, y: Tensor, mask: Tensor) -> float:
-    """The strength of a perturbation as a multiple of that of the noise that is in the measurement already."""
-    entries = 2 * y.shape[0] * mask.expand(y.shape[-2:]).sum()
-    return float(e.norm() / (physics.noise_level(y, mask) * entries.sqrt()).clamp(min=1e-30))

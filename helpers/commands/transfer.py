@@ -10,20 +10,14 @@ Examples, all of it and the corrected protocol on your own volumes:
 import argparse
 import shlex
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
-import pandas as pd
-import torch
-from tqdm import tqdm
-
-from helpers import stats, study, transfer
+from helpers import methods, stats, study, transfer
 from helpers.commands import show
 from helpers.data.slice import Slice
 from helpers.errors import BadInput
 from helpers.profiles import PROFILES
-
-ORDER = ["protocol", "eps", "volume", "slice"]
+from helpers.resumable import measured
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,34 +36,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    if min(args.volumes, args.steps, args.jobs) < 1 or args.seed < 0 or min(args.eps) <= 0:
+    if min(args.volumes, args.steps, args.jobs) < 1 or args.seed < 0 or not min(args.eps) > 0:
         raise BadInput("--volumes, --steps and --jobs must be at least 1, --seed 0, and every --eps above 0")
+    for name in args.methods:
+        methods.load(name, source="knee")  # what is wrong with a name is said before anything is measured
     slices = transfer.slices(args.data, args.profile, args.volumes, args.acquisition)
-    work = [(protocol, eps, item) for protocol in args.protocol for eps in args.eps for item in slices]
-    rows = pd.read_csv(args.table) if args.table and args.table.is_file() else pd.DataFrame(columns=ORDER)
-    if missing := [key for key in ORDER if key not in rows]:
-        raise BadInput(f"{args.table} has no column {missing[0]}, so that it cannot be gone on with")
-    have = set(rows[ORDER].itertuples(index=False, name=None))
-    work = [each for each in work if (each[0], each[1], each[2].volume, each[2].number) not in have]
+    work = [
+        ((protocol, eps, item.volume, item.number), (protocol, eps, item))
+        for protocol in args.protocol
+        for eps in args.eps
+        for item in slices
+    ]
     command = (
         f"python -m helpers transfer --data {shlex.quote(args.data)} --acquisition {shlex.quote(args.acquisition)}"
     )
     command += f" --volumes {args.volumes} --profile {args.profile} --methods {shlex.join(args.methods)}"
     command += f" --eps {' '.join(map(str, args.eps))} --protocol {' '.join(args.protocol)}"
     command += f" --steps {args.steps} --seed {args.seed} --table {args.table}"
-    # one thread each, for results that do not depend on the machine; forked from a server that has none
-    with get_context("forkserver").Pool(args.jobs, torch.set_num_threads, (1,)) as pool:
-        found = pool.imap_unordered(partial(one, tuple(args.methods), args.steps, args.seed), work)
-        for new in tqdm(found, "slices and strengths", len(work)):
-            rows = pd.concat([rows, pd.DataFrame(new)]) if len(rows) else pd.DataFrame(new)
-            rows = rows.sort_values(ORDER, kind="stable")
-            if args.table:
-                study.keep(rows, args.table, study.provenance(command, args.seed, len(rows)))
+    rows = measured(
+        ["protocol", "eps", "volume", "slice"],
+        work,
+        partial(one, tuple(args.methods), args.steps, args.seed),
+        args.table,
+        lambda n: study.provenance(command, args.seed, n),
+        args.jobs,
+    )
     show(stats.summary(rows, ["protocol", "eps", "attacked", "method"]).to_dict("records"), args.json)
     return 0
 
 
-def one(names: tuple[str, ...], steps: int, seed: int, work: tuple[str, float, Slice]) -> list[dict]:
+def one(names: tuple[str, ...], steps: int, seed: int, arguments: tuple[str, float, Slice]) -> list[dict]:
     """All rows of one slice at one strength."""
-    protocol, eps, item = work
+    protocol, eps, item = arguments
     return list(transfer.rows(item, eps, protocol, names, steps, seed))

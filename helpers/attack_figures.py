@@ -1,0 +1,113 @@
+"""Figures of attacks: what a perturbation looks like, and what it costs at every strength."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from helpers import figures, metrics, verdicts
+from helpers.data.slice import Slice
+
+NAMES = {"noise": "noise", "nothing": "clean", verdicts.WORST: "the worst of all"}
+
+
+def perturbed(item: Slice, images: Mapping[str, Mapping[str, Tensor]], size: float = 1.9) -> Figure:
+    """Reconstructions of perturbed measurements: a row a method, a column a perturbation, and the error of the last.
+
+    item: the slice; images: name of the method to (words for the perturbation to (y, x) image).
+    """
+    peak = float(np.quantile(figures.array(item.target), 0.998))
+    columns = len(next(iter(images.values()))) + 1
+    figure, grid = plt.subplots(
+        len(images), columns, figsize=(size * columns, (size + 0.3) * len(images)), squeeze=False
+    )
+    for axes, (name, shown) in zip(grid, images.items(), strict=True):
+        for place, (words, image) in zip(axes, shown.items(), strict=False):
+            figures.show(place, image, f"{words}\nSSIM {metrics.scores(image, item.target)['ssim']:.3f}", peak)
+        error = (list(shown.values())[-1] - item.target).abs()
+        figures.show(
+            axes[-1], error, f"error, {figures.GAIN} times\nthe gray scale", peak / figures.GAIN, figures.ERROR_MAP
+        )
+        axes[0].text(-0.04, 0.5, name, rotation=90, ha="right", va="center", transform=axes[0].transAxes, fontsize=13)
+    return figure
+
+
+def strengths(table: pd.DataFrame, score: str = "ssim", protocol: str = "corrected", size: float = 3.4) -> Figure:
+    """Figure 3: what each perturbation costs each method against its strength, one pair of axes for each attacked one.
+
+    table: of `transfer.rows`; bands are 95 % intervals over volumes. Lower is worse.
+    """
+    lost = verdicts.lost(table[table["protocol"] == protocol], score)
+    methods = [name for name in figures.COLORS if name in set(lost["method"])]
+    panels = ["noise", *methods]
+    figure, grid = plt.subplots(1, len(panels), figsize=(0.78 * size * len(panels), size), sharey=True)
+    for axes, attacked in zip(grid, panels, strict=True):
+        for method in methods:
+            rows = lost[(lost["attacked"] == attacked) & (lost["method"] == method)]
+            hue = figures.color(method)
+            axes.plot(rows["eps"], -rows["mean"], "o-", color=hue, label=method)
+            axes.fill_between(rows["eps"], -rows["low"], -rows["high"], color=hue, alpha=0.2, linewidth=0)
+        axes.set_title("Gaussian noise" if attacked == "noise" else f"found for {attacked}", fontsize=12)
+        axes.set(xlabel="eps", xscale="log")
+        axes.set_xticks(sorted(lost["eps"].unique()), [f"{eps:g}" for eps in sorted(lost["eps"].unique())])
+        axes.minorticks_off()
+    n = table.groupby(["volume", "slice"]).ngroups
+    grid[0].set_ylabel(f"change of {figures.SCORES[score]} (n = {n} slices,\neach of another volume)")
+    grid[0].legend(fontsize=10)
+    return figure
+
+
+def matrix(table: pd.DataFrame, eps: float, protocol: str = "corrected", score: str = "ssim") -> Figure:
+    """The same as a matrix at one strength: rows for whom a perturbation was found, columns for whom it is tried."""
+    lost = verdicts.lost(table[table["protocol"] == protocol], score)
+    lost = lost[lost["eps"] == eps]
+    methods = [name for name in figures.COLORS if name in set(lost["method"])]
+    wide = lost.pivot(index="attacked", columns="method", values="mean").loc[
+        ["noise", *methods, verdicts.WORST], methods
+    ]
+    figure, axes = plt.subplots(figsize=(1.15 * len(methods) + 2.2, 0.55 * len(wide) + 1.4))
+    sns.heatmap(
+        wide.rename(index=NAMES),
+        annot=True,
+        fmt=".3f",
+        cmap="viridis",
+        vmin=0,
+        linewidths=1,
+        ax=axes,
+        cbar_kws={"label": f"loss of {figures.SCORES[score]}"},
+    )
+    axes.set(xlabel="method", ylabel="found for")
+    axes.tick_params(axis="y", rotation=0)
+    axes.grid(visible=False)
+    return figure
+
+
+def efforts(table: pd.DataFrame) -> Figure:
+    """What an attack reaches against its steps, as a share of the most that is known: does it flatten?
+
+    table: of `audit.shares`. One pair of axes for each start; bands are 95 % intervals over volumes.
+    """
+    starts = list(dict.fromkeys(table["start"]))
+    figure, grid = plt.subplots(1, len(starts), figsize=(4 * len(starts), 3.4), sharey=True, squeeze=False)
+    for axes, start in zip(grid.flat, starts, strict=True):
+        rows = table[table["start"] == start]
+        palette = {method: figures.color(method) for method in rows["method"].unique()}
+        sns.lineplot(rows, x="steps", y="share", hue="method", palette=palette, marker="o", ax=axes, seed=0)
+        axes.set(xscale="log", xlabel="steps", ylabel="increase of the error,\nshare of the worst known", title=start)
+        axes.set_xticks(sorted(rows["steps"].unique()), [f"{steps:g}" for steps in sorted(rows["steps"].unique())])
+        axes.minorticks_off()
+    return figure
+
+
+def perturbation(e: Tensor, like: Tensor, columns: Sequence[str] = ("perturbation", "and 10 times brighter")) -> Figure:
+    """A perturbation in image space beside the image, on its gray scale. e, like: (y, x) magnitudes."""
+    peak = float(np.quantile(figures.array(like), 0.998))
+    figure, grid = plt.subplots(1, 3, figsize=(7, 2.7))
+    figures.show(grid[0], like, "image", peak)
+    figures.show(grid[1], e, columns[0], peak)
+    figures.show(grid[2], e, columns[1], peak / 10)
+    return figure

@@ -1,0 +1,99 @@
+"""Can the attacks be trusted? What they find against steps, starts, each other, noise, and the exact worst case."""
+
+from collections.abc import Iterator
+from functools import partial
+
+import pandas as pd
+import torch
+
+from helpers import known_attacks, methods, study
+from helpers.attacks import Found, Threat
+from helpers.attacks.apgd import apgd
+from helpers.attacks.exact import LinearSense, worst_case
+from helpers.attacks.joint import joint
+from helpers.attacks.noise import noise
+from helpers.attacks.pgd import pgd
+from helpers.coils import espirit
+from helpers.data.slice import Slice
+from helpers.physics import Sense
+
+LINEAR = "sense, complex image"  # whose exact worst case is known
+METHODS = (LINEAR, "sense", "wavelet", "tv", "unet", "varnet", "convdecoder")
+STEPS = (5, 10, 20, 40)
+EPS = 0.02
+
+
+def rows(item: Slice, name: str, eps: float = EPS, seed: int = 0) -> Iterator[dict]:
+    """Every attack on a method for one slice, with more and more steps where it has any: one row each.
+
+    Columns: method, attack, start (of a gradient attack: noise, or the worst for SENSE; else none), steps (0 where
+    there are none), eps, volume, slice, clean (the loss without a perturbation), loss, exact (the largest there is,
+    where it is known), flattened (share of the increase that the last quarter of the steps gained), first_gradient,
+    last_gradient (norms, relative to the largest on the way).
+    """
+    mask = study.mask_of(item, seed=seed)
+    y = mask * item.kspace
+    where = {"method": name, "eps": eps, "volume": item.volume, "slice": item.number}
+    exact = float("nan")
+    if name == LINEAR:
+        sense = Sense(espirit(y, mask), mask)
+        linear, truth = LinearSense(sense, known_attacks.MU, tolerance=1e-4), known_attacks.truth(item, sense)
+        threat = Threat(linear, y, mask, eps, truth)
+        _, value = worst_case(linear, threat.radius[0, 0, 0], linear(y) - truth, seed)
+        exact = float(value**2 / truth.norm() ** 2)
+        image = known_attacks.Iterate(sense.adjoint(y), sense.bound, known_attacks.ridge)
+        single = {"noise": partial(noise, seed=seed), "joint": lambda threat: joint(threat, sense, image, truth)}
+    else:
+        threat = Threat(known_attacks.differentiable(name, item.source), y, mask, eps, item.target)
+        single = known_attacks.known(name, item, seed)
+        single.pop("apgd", None)
+    with torch.no_grad():
+        clean = float(threat.loss(torch.zeros_like(y)))
+    for attack, find in single.items():
+        yield where | _row(attack, "none", 0, clean, find(threat), exact)
+    if methods.family(name) == "un-trained":
+        return
+    start = known_attacks.worst_for_sense(item, threat, seed)
+    for steps in STEPS:
+        for words, begin in (("noise", {"starts": 1}), ("the worst for SENSE", {"starts": 0, "start": start})):
+            if name != LINEAR or words == "noise":  # which would begin where it should end
+                yield where | _row("apgd", words, steps, clean, apgd(threat, seed, steps, **begin), exact)
+        yield where | _row("pgd", "noise", steps, clean, pgd(threat, seed, steps), exact)
+
+
+def _row(attack: str, start: str, steps: int, clean: float, found: Found, exact: float) -> dict:
+    loss, curve, norms = float(found.loss), found.curve.flatten(), found.gradient_norms.flatten()
+    late = float((curve[-1] - curve[-1 - len(curve) // 4]) / (curve[-1] - clean)) if steps else float("nan")
+    ends = norms[[0, -1]] / norms.max() if len(norms) else torch.full((2,), float("nan"))
+    return {
+        "attack": attack,
+        "start": start,
+        "steps": steps,
+        "clean": clean,
+        "loss": loss,
+        "exact": exact,
+        "flattened": late,
+        "first_gradient": float(ends[0]),
+        "last_gradient": float(ends[1]),
+    }
+
+
+def shares(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with `share`: the increase of the loss that a row found over the largest that is known of its slice."""
+    increase = table["loss"] - table["clean"]
+    groups = [table[key] for key in ("method", "volume", "slice")]
+    worst = increase.groupby(groups).transform("max")
+    known = (table["exact"] - table["clean"]).fillna(worst)
+    return table.assign(share=increase / known)
+
+
+def sentence(table: pd.DataFrame, flat: float = 0.05) -> str:
+    """For which methods the audit carries a comparison: whose APGD added less than `flat` in its last quarter."""
+    last = table[(table["attack"] == "apgd") & (table["steps"] == table["steps"].max())]
+    best = last.sort_values("share").groupby(["method", "volume", "slice"]).tail(1)
+    late = best.groupby("method")["flattened"].mean()
+    flat_ones, climbing = (", ".join(late[choice].index) or "none" for choice in (late < flat, late >= flat))
+    return (
+        f"APGD's last quarter added less than {100 * flat:g} % of what it found in all for: **{flat_ones}**; still"
+        f" climbing: **{climbing}**. Methods that are still climbing may be less robust than they look."
+    )

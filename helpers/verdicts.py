@@ -1,0 +1,81 @@
+"""What the transfer matrix says: what every perturbation costs every method, and whether the paper's claims hold."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from helpers import figures, stats
+
+WORST = "worst"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim of the paper, as differences of losses: what is lost by (attacked, method) above what `than` loses."""
+
+    words: str
+    lost: tuple[str, str]
+    than: tuple[str, str]
+
+
+def claims(methods: Sequence[str]) -> list[Claim]:
+    """The paper's claims on Figure 3, for the methods that were measured."""
+    found = [
+        Claim(f"{name} is hurt more by its own perturbation than by noise", (name, name), ("noise", name))
+        for name in methods
+    ]
+    pairs = [("wavelet", "unet"), ("unet", "wavelet")]
+    found += [Claim(f"what is found for {a} hurts {b} less than {a}", (a, a), (a, b)) for a, b in pairs]
+    pairs = [("unet", "convdecoder"), ("wavelet", "convdecoder"), ("varnet", "unet"), ("varnet", "wavelet")]
+    found += [Claim(f"{a} is less robust than {b}", (a, a), (b, b)) for a, b in pairs]
+    return [claim for claim in found if {claim.lost[1], claim.than[1]} <= set(methods)]
+
+
+def losses(table: pd.DataFrame, score: str = "ssim") -> pd.DataFrame:
+    """What a perturbation takes off a score: clean minus perturbed, a row a protocol, strength and slice.
+
+    table: of `transfer.rows`. Columns are (attacked, method); the method "worst" of all that were tried on it is
+    attacked by (WORST, method).
+    """
+    keys = ["protocol", "eps", "volume", "slice"]
+    wide = table.pivot(index=keys, columns=["attacked", "method"], values=score)
+    lost = pd.concat(
+        {attacked: wide["nothing"] - wide[attacked] for attacked in wide.columns.unique(0) if attacked != "nothing"},
+        axis=1,
+    )
+    worst = lost.T.groupby(level=1).max().T
+    return lost.join(pd.concat({WORST: worst}, axis=1))
+
+
+def lost(table: pd.DataFrame, score: str = "ssim") -> pd.DataFrame:
+    """The mean loss of every pair with its 95 % interval over volumes: a row a protocol, strength and pair."""
+    wide = losses(table, score)
+    rows = [
+        {"protocol": protocol, "eps": eps, "attacked": attacked, "method": method}
+        | vars(
+            stats.interval(
+                group[attacked, method].dropna(), group[attacked, method].dropna().index.get_level_values("volume")
+            )
+        )
+        for (protocol, eps), group in wide.groupby(level=["protocol", "eps"])
+        for attacked, method in wide.columns
+        if group[attacked, method].notna().any()
+    ]
+    return pd.DataFrame(rows)
+
+
+def judged(table: pd.DataFrame, eps: float, score: str = "ssim") -> pd.DataFrame:
+    """The paper's claims at one strength: the difference with its interval and the verdict, a column a protocol."""
+    wide = losses(table, score).xs(eps, level="eps")
+    rows = {}
+    for claim in claims(list(table["method"].unique())):
+        for protocol, group in wide.groupby(level="protocol"):
+            difference = (group[claim.lost] - group[claim.than]).dropna()
+            if len(difference):
+                found = stats.interval(difference, difference.index.get_level_values("volume"))
+                rows.setdefault(claim.words, {})[protocol] = f"{found}: {stats.verdict(found)}"
+    judged = pd.DataFrame.from_dict(rows, orient="index").rename_axis(
+        index=f"claim, in {figures.SCORES[score]} at eps {eps:g}"
+    )
+    return judged.fillna("not measured")

@@ -1,0 +1,128 @@
+"""The transfer matrix: its rows, its rules, what is published and what is corrected, and what is read off it."""
+
+import json
+from itertools import product
+
+import pandas as pd
+import pytest
+import torch
+
+from helpers import attack_figures, audit, methods, published, published_attacks, study, transfer, verdicts
+from helpers.__main__ import main
+from helpers.data.scanner import draw_volume
+from helpers.errors import BadInput
+from helpers.profiles import profile
+
+
+@pytest.fixture(scope="module")
+def item():
+    return draw_volume("knee", 0, profile("smoke"), slices=1)[0]
+
+
+def test_the_rows_of_a_slice(item):
+    rows = pd.DataFrame(transfer.rows(item, 0.03, "corrected", ("sense", "unet"), steps=5))
+    assert len(rows) == 4 * 2 and set(rows["attacked"]) == {"nothing", "noise", "sense", "unet"}
+    clean = rows[rows["attacked"] == "nothing"]
+    assert (clean["distance"] == 0).all() and (clean["realized"] == 0).all()
+    assert rows[rows["attacked"] != "nothing"]["realized"].to_numpy() == pytest.approx(0.03, rel=1e-4)
+    loss = rows.set_index(["attacked", "method"])["nmse"]
+    for name in ("sense", "unet"):
+        assert loss[name, name] > loss["noise", name]
+    mask = study.mask_of(item)
+    image = study.reconstruct(methods.load("unet", source="knee"), item, mask)
+    assert study.metrics.scores(image, item.target)["ssim"] == pytest.approx(
+        clean.set_index("method")["ssim"]["unet"], abs=1e-6
+    )
+
+
+def test_the_published_protocol_has_the_full_kspace_for_its_norm(item):
+    rows = pd.DataFrame(transfer.rows(item, 0.05, "published", ("unet", "wavelet", "tv")))
+    assert set(rows["method"]) == {"unet", "wavelet"}
+    mask = study.mask_of(item)
+    ratio = float(item.kspace.norm() / (item.kspace * mask).norm())
+    realized = rows.groupby("attacked")["realized"].first()
+    assert realized["noise"] == pytest.approx(0.05 * ratio, rel=1e-4)
+    assert realized["unet"] <= 0.05 * ratio * 1.0001  # which stops wherever it is
+    with pytest.raises(BadInput, match="no protocol"):
+        next(transfer.rows(item, 0.05, "improved"))
+
+
+def test_published_attacks_move_images_and_stop(item):
+    mask = study.mask_of(item)
+    e = published_attacks.l1(item.kspace, mask, 0.05)
+    assert torch.isfinite(torch.view_as_real(e)).all() and not (e * ~mask).any()
+    method, y = (lambda k, m: published.wavelet(k, m, lam=0.0, step=published_attacks.L1_STEP)), item.kspace * mask
+    by_chance = torch.randn(e.shape, dtype=e.dtype, generator=torch.Generator().manual_seed(0)) * mask
+    moved, noisy = (
+        (method(y + each * (e.norm() / each.norm()), mask) - method(y, mask)).norm() for each in (e, by_chance)
+    )
+    assert moved > noisy
+    ball = published_attacks.Ball(torch.ones(3, 4, dtype=torch.complex64), 0.1)
+    for _ in range(101):
+        assert not ball.done
+        e = ball.project(torch.ones(3, 4, dtype=torch.complex64))
+        assert float(e.norm()) == pytest.approx(0.1 * 12**0.5)
+    assert ball.done
+
+
+def planted(lost: dict, volumes: int = 6) -> pd.DataFrame:
+    """A matrix in which a perturbation takes a known amount off each method."""
+    rows = [
+        {"protocol": "corrected", "eps": 0.02, "volume": f"v{v}", "slice": 0, "attacked": a, "method": m}
+        | {"ssim": 0.9 + 0.001 * v - lost.get((a, m), 0.0)}
+        for v, a, m in product(range(volumes), ["nothing", "noise", "unet", "wavelet"], ["unet", "wavelet"])
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_losses_and_verdicts_are_read_off_the_matrix():
+    lost = {("unet", "unet"): 0.2, ("wavelet", "wavelet"): 0.1, ("unet", "wavelet"): 0.15, ("noise", "unet"): 0.01}
+    table = planted(lost)
+    found = verdicts.lost(table).set_index(["attacked", "method"])["mean"]
+    for pair, value in lost.items():
+        assert found[pair] == pytest.approx(value)
+    assert found["worst", "wavelet"] == pytest.approx(0.15)
+    judged = verdicts.judged(table, 0.02)["corrected"]
+    assert judged["unet is hurt more by its own perturbation than by noise"].endswith("supported")
+    assert judged["what is found for wavelet hurts unet less than wavelet"].endswith("supported")
+    assert judged["what is found for unet hurts wavelet less than unet"].startswith("0.050")
+    assert not judged.index.str.contains("convdecoder").any()
+
+
+def test_figures_of_the_matrix():
+    table = planted({("unet", "unet"): 0.2, ("wavelet", "wavelet"): 0.1})
+    table = pd.concat([table, table.assign(eps=0.04)])
+    assert len(attack_figures.strengths(table).axes) == 3
+    axes = attack_figures.matrix(table, 0.02).axes[0]
+    assert [text.get_text() for text in axes.texts][:2] == ["0.000", "0.000"]
+
+
+def test_the_command_resumes_to_the_same_table(tmp_path, capsys):
+    table = tmp_path / "transfer.csv"
+    command = ["transfer", "--volumes", "2", "--profile", "smoke", "--methods", "zero-filled", "--eps", "0.02", "0.04"]
+    command += ["--protocol", "corrected", "--steps", "2", "--table", str(table), "--json"]
+    assert main(command) == 0
+    whole = table.read_bytes()
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {row["attacked"] for row in rows} == {"nothing", "noise", "zero-filled"} and all(
+        row["n"] == 2 for row in rows
+    )
+    lines = whole.decode().splitlines(keepends=True)
+    table.write_text("".join(lines[:4]))  # as a kill might leave it
+    assert main(command) == 0 and table.read_bytes() == whole
+    assert main([*command[:1], "--volumes", "0"]) == 2
+    assert main([*command[:1], "--methods", "magic"]) == 2
+    assert main([*command[:1], "--data", "brain", "--volumes", "1"]) == 2
+    assert "CORPD_FBK" in capsys.readouterr().err
+
+
+def test_the_audit_knows_the_worst_case_of_sense(item, monkeypatch):
+    monkeypatch.setattr(audit, "STEPS", (5, 40))
+    rows = pd.DataFrame(audit.rows(item, audit.LINEAR))
+    assert (rows["loss"] <= rows["exact"] * 1.001).all() and (rows["loss"] > rows["clean"]).all()
+    longest = rows[(rows["attack"] == "apgd") & (rows["steps"] == 40)]
+    assert (longest["loss"] > 0.98 * longest["exact"]).all() and (longest["flattened"] < 0.1).all()
+    assert (rows[rows["attack"] == "noise"]["loss"] < longest["loss"].min()).all()
+    shares = audit.shares(rows)
+    assert (shares["share"] <= 1.001).all() and "climbing: **none**" in audit.sentence(shares)
+    assert len(attack_figures.efforts(shares[shares["steps"] > 0]).axes) == 1
