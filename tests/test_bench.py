@@ -8,7 +8,7 @@ from operator import le
 import pytest
 import torch
 
-from helpers import bart, bench, bench_networks, networks, recipes
+from helpers import bart, bench, bench_attacks, bench_networks, networks, recipes
 from helpers.__main__ import main
 
 FIELDS = {"work", "size", "peer", "ours_s", "peer_s", "ratio", "runs"}
@@ -96,3 +96,11 @@ def test_rows_of_networks(monkeypatch):
     assert all(FIELDS <= set(row) and row["ratio"] == row["peer_s"] / row["ours_s"] for row in rows)
     # what a process is before it has trained anything takes some hundred MB
     assert rows[1]["slices_per_second"] == 1 / rows[1]["ours_s"] and 100 < rows[1]["peak_mb"] < 20000
+
+
+def test_rows_of_gradients():
+    """Both sides differentiate the same function; the implicit one keeps a fraction of the memory."""
+    rows = list(bench_attacks.measure(3, 64, runs=1))
+    assert [row["work"] for row in rows] == ["gradient wavelet", "gradient tv"]
+    for row in rows:
+        assert FIELDS <= set(row) and row["cosine"] > 0.99 and row["kept_mb"] < row["peer_kept_mb"] / 5

@@ -39,7 +39,7 @@ def subject(kspace: Tensor, maps: Tensor) -> Subject:
 
 
 def turned(image: Tensor, angle: float, down: float = 0.0, right: float = 0.0) -> Tensor:
-    """An image (y, x) complex turned clockwise about its center, then shifted, by bicubic interpolation; zeros move in."""
+    """An image (y, x) complex, turned clockwise about its center, then shifted: bicubic, and zeros move in."""
     height, width = image.shape
     cosine, sine = torch.deg2rad(torch.tensor([angle])).cos(), torch.deg2rad(torch.tensor([angle])).sin()
     inverse = torch.tensor(

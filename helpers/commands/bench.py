@@ -1,4 +1,4 @@
-"""Time coil maps and solvers beside sigpy and BART, and networks beside fastMRI's modules.
+"""Time coil maps and solvers beside sigpy and BART, gradients beside unrolling, networks beside fastMRI's modules.
 
 One thread, medians of alternating runs, CPU seconds. A solver is timed until its objective is within 1e-3 of the
 minimum. BART is timed where it is installed (Debian: bart). Takes half an hour, with --quick a few minutes.
@@ -27,9 +27,10 @@ def run(args: argparse.Namespace) -> int:
         command = [sys.executable, "-m", "helpers", "bench", "--runs", str(args.runs)]
         command += [f"--{name}" for name in ("quick", "json") if getattr(args, name)]
         os.execve(sys.executable, command, {**os.environ, **dict.fromkeys(THREADS, "1")})
-    from helpers import bench, bench_networks  # after the threads are set
+    from helpers import bench, bench_attacks, bench_networks  # after the threads are set
 
     bench.say_what_is_missing()
     rows = bench.measure(bench.SIZES[:1] if args.quick else bench.SIZES, args.runs)
-    show(rows if args.quick else chain(rows, bench_networks.measure(runs=args.runs)), args.json)
+    more = () if args.quick else (bench_attacks.measure(runs=args.runs), bench_networks.measure(runs=args.runs))
+    show(chain(rows, *more), args.json)
     return 0
