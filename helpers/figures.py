@@ -23,6 +23,9 @@ COLORS = {
     "zero-filled": "#7F7F7F",
     "sense": "#DDCC77",
     "wavelet": "#332288",
+    "l1-haar": "#6699CC",
+    "l1-dct": "#661100",
+    "l1-fourier": "#AA7744",
     "tv": "#88CCEE",
     "unet": "#117733",
     "varnet": "#CC6677",
@@ -199,6 +202,25 @@ def training_curves(cards: Sequence[Mapping], size: float = 4) -> Figure:
         axes.set(title=f"{group}, n = {members[0]['validation_volumes']} volumes", xlabel="steps")
         axes.legend(fontsize=10)
     grid[0, 0].set_ylabel("SSIM, validation")
+    return figure
+
+
+def real_curves(cards: Sequence[Mapping], measured: pd.DataFrame, size: float = 4.4) -> Figure:
+    """SSIM on a real scan against the steps of a training on drawn ones, whole and inside, beside classical methods.
+
+    cards: of the zoo, those that have `also`; measured: tidy, of the same scan and mask, with the classical methods,
+    which are dashed.
+    """
+    figure, grid = plt.subplots(1, 2, figsize=(2 * size, 3.6))
+    for axes, place, score in zip(grid, (1, 2), ("ssim", "ssim_object"), strict=True):
+        for card, line in zip(cards, ("-", ":", "-.", (0, (3, 1, 1, 1))), strict=False):
+            steps, scores = [row[0] for row in card["also"]], [row[place] for row in card["also"]]
+            axes.plot(steps, scores, color=color(card["name"]), linestyle=line, marker="o", label=card["name"])
+        for method in ("wavelet", "tv"):
+            mean = measured.loc[measured["method"] == method, score].mean()
+            axes.axhline(mean, color=color(method), linestyle="--", label=method)
+        axes.set(xlabel="steps", ylabel=SCORES[score], title="one real brain, n = 1 mask")
+    grid[0].legend(fontsize=10)
     return figure
 
 

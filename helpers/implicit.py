@@ -5,11 +5,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from helpers.bases import Basis
 from helpers.conjugate_gradients import conjugate_gradients
 from helpers.physics import Sense
 from helpers.solvers import soft_threshold
 from helpers.total_variation import from_planes, gradient, gradient_adjoint, power, to_planes
-from helpers.wavelet import Wavelet
 
 # An attack normalizes its gradient, whose cosine to the exact one is .9999 with these two.
 TOLERANCE = 0.03  # of the linear solve, relative
@@ -28,7 +28,7 @@ def attached(x: Tensor, right: Tensor, solve: Callable[[Tensor], Tensor]) -> Ten
     return x.detach() + shift
 
 
-def l1(sense: Sense, kspace: Tensor, lam: Tensor, x: Tensor, wavelet: Wavelet, tolerance: float = TOLERANCE) -> Tensor:
+def l1(sense: Sense, kspace: Tensor, lam: Tensor, x: Tensor, wavelet: Basis, tolerance: float = TOLERANCE) -> Tensor:
     """The minimizer of 1/2 ||A x - y||^2 + lam ||W x||_1 as a function of y and lam.
 
     On the support I of c = W x, with u = c / |c| and everything else held at zero, a minimum has

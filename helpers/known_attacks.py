@@ -15,6 +15,7 @@ from helpers.attacks.exact import LinearSense, worst_case
 from helpers.attacks.found import Best
 from helpers.attacks.joint import joint
 from helpers.attacks.noise import noise
+from helpers.bases import basis
 from helpers.coils import espirit
 from helpers.data.slice import Slice
 from helpers.fits import FITS
@@ -25,9 +26,8 @@ from helpers.solvers import soft_threshold, weight
 from helpers.total_variation import Prox
 from helpers.untrained import Fitting, fit
 from helpers.untrained_problem import Problem, Settings
-from helpers.wavelet import Wavelet
 
-IMPLICIT = ("wavelet", "tv")  # differentiable at the minimum
+IMPLICIT = ("wavelet", "tv", *(f"l1-{name}" for name in methods.BASES))  # differentiable at the minimum
 MU = 0.01  # of SENSE, as its method has it
 ROUNDS = 2
 
@@ -127,8 +127,8 @@ def _penalty(name: str, source: str, y: Tensor, mask: Tensor) -> Callable[[Tenso
     lam = (weight(methods.tuned(name, source)["lam"], y / unit[..., None], mask) * unit[..., 0, 0])[..., None, None]
     if name == "tv":
         return Prox(lam, y[0])
-    wavelet = Wavelet(tuple(y.shape[-2:]), "db4")
-    return lambda z, step: wavelet.adjoint(soft_threshold(wavelet.forward(z), lam * step))
+    sparse = basis(y.shape[-2:], methods.REGISTRY[name].options.get("name", "db4"))
+    return lambda z, step: sparse.adjoint(soft_threshold(sparse.forward(z), lam * step))
 
 
 def ridge(z: Tensor, step: Tensor) -> Tensor:

@@ -6,8 +6,8 @@ image   (..., y, x) real magnitude on the full grid, in the units of kspace
 """
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from inspect import signature
@@ -26,19 +26,22 @@ TUNED = Path(__file__).with_name("tuned.json")
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a method is found, the family it is counted to, and under which name its lambda is tuned, if it has one."""
+    """Where a method is found, its family, under which name its lambda is tuned, if it has one, and its options."""
 
     module: str
     function: str
     family: str
     weight: str | None = None
+    options: Mapping = field(default_factory=dict)
 
 
+BASES = ("haar", "dct", "fourier")  # other bases of l1: does the basis matter?
 REGISTRY = {
     "zero-filled": Entry("zero_filled", "reconstruct", "linear"),
     "sense": Entry("sense", "reconstruct", "linear"),
     "wavelet": Entry("wavelet", "reconstruct", "sparsity", weight="wavelet"),
     "tv": Entry("tv", "reconstruct", "sparsity", weight="tv"),
+    **{f"l1-{name}": Entry("wavelet", "reconstruct", "sparsity", f"l1-{name}", {"name": name}) for name in BASES},
     "sigpy-sense": Entry("sigpy_reference", "sense", "linear"),
     "sigpy-wavelet": Entry("sigpy_reference", "wavelet", "sparsity", weight="wavelet"),
     "sigpy-tv": Entry("sigpy_reference", "tv", "sparsity", weight="tv"),
@@ -77,6 +80,7 @@ def load(name: str, source: str = "brain", **options) -> Method:
     known = list(signature(function).parameters)[2:]
     if strange := sorted(set(options) - set(known)):
         raise BadInput(f"{name} has no option {strange[0]!r}; its options: {', '.join(known) or 'none'}")
+    options = {**entry.options, **options}
     if entry.family in NAMED:
         options["name"] = name
     if entry.weight and "lam" not in options:

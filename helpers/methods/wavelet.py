@@ -4,10 +4,10 @@ import torch
 from torch import Tensor
 
 from helpers import coils
+from helpers.bases import Basis, basis
 from helpers.implicit import l1 as minimizer
 from helpers.physics import Sense, expected_rss, scale
 from helpers.solvers import DataTerm, Solution, proximal_gradient, residual, soft_threshold, weight
-from helpers.wavelet import Wavelet
 
 TOLERANCE = 1e-2  # certified; the true distance to the minimum is then some 1e-4
 CAP = 2000
@@ -26,11 +26,11 @@ def reconstruct(
     """Image from few measurements by minimizing 1/2 ||M F S x - y||^2 + lam ||W x||_1 over complex images x.
 
     kspace: (..., coil, ky, kx) complex, zero where nothing was measured; mask: (kx,) or (ky, kx) bool; lam: weight
-    of the penalty as a multiple of the noise level (see `solvers.weight`), a number or (...); name: the
-    wavelet; tol and cap as in `solve`. Returns `physics.expected_rss` of x, (..., y, x) real on the full grid, in the
-    units of kspace; differentiable in kspace, through all iterations, or with implicit by one linear solve at the
-    minimum (see `implicit.l1`). The coil maps S are estimated from the measurement. Source: Lustig et al. 2007;
-    section 2.2 of the paper.
+    of the penalty as a multiple of the noise level (see `solvers.weight`), a number or (...); name: the wavelet, or
+    another of `bases.basis`; tol and cap as in `solve`. Returns `physics.expected_rss` of x, (..., y, x) real on the
+    full grid, in the units of kspace; differentiable in kspace, through all iterations, or with implicit by one linear
+    solve at the minimum (see `implicit.l1`). The coil maps S are estimated from the measurement. Source: Lustig et al.
+    2007; section 2.2 of the paper.
     """
     unit = scale(kspace)
     kspace = kspace / unit[..., None]
@@ -39,8 +39,8 @@ def reconstruct(
         return expected_rss(solve(model, kspace, penalty, name, tol, cap).x, kspace, mask) * unit
     with torch.no_grad():
         x = solve(model, kspace, penalty, name, tol, cap).x
-    wavelet = Wavelet(tuple(kspace.shape[-2:]), name)
-    return expected_rss(minimizer(model, kspace, penalty[..., None, None], x, wavelet), kspace, mask) * unit
+    found = minimizer(model, kspace, penalty[..., None, None], x, basis(kspace.shape[-2:], name))
+    return expected_rss(found, kspace, mask) * unit
 
 
 def solve(
@@ -52,7 +52,7 @@ def solve(
     cap: int = CAP,
     levels: int | None = None,
 ) -> Solution:
-    """Minimize the `objective` P(x) = 1/2 ||A x - y||^2 + lam ||W x||_1, W = Wavelet((y, x), name, levels).
+    """Minimize the `objective` P(x) = 1/2 ||A x - y||^2 + lam ||W x||_1, W = bases.basis((y, x), name, levels).
 
     sense: A; kspace: y (..., coil, ky, kx) complex; lam: the weight itself, a number or (...). Stops when the duality
     gap (P(x) - D) / P(x) <= tol, which bounds (P(x) - P*) / P(x). D is the dual objective at u = s r, r the residual
@@ -60,7 +60,7 @@ def solve(
     after `cap` iterations; with tol None takes exactly `cap` of them.
     """
     data = DataTerm(sense, kspace)
-    wavelet = Wavelet(tuple(kspace.shape[-2:]), name, levels)
+    wavelet = basis(kspace.shape[-2:], name, levels)
     lam = torch.as_tensor(lam, dtype=data.b.real.dtype, device=data.b.device)[..., None, None]
 
     def prox(z: Tensor, step: Tensor) -> Tensor:
@@ -77,15 +77,15 @@ def objective(
     sense: Sense, kspace: Tensor, lam: float | Tensor, x: Tensor, name: str = "db4", levels: int | None = None
 ) -> Tensor:
     """P(x) = 1/2 ||A x - y||^2 + lam ||W x||_1 of images x (..., y, x), (...) double; arguments as in `solve`."""
-    return residual(sense, kspace, x) + lam * l1_norm(Wavelet(tuple(x.shape[-2:]), name, levels), x)
+    return residual(sense, kspace, x) + lam * l1_norm(basis(x.shape[-2:], name, levels), x)
 
 
-def l1_norm(wavelet: Wavelet, x: Tensor) -> Tensor:
+def l1_norm(wavelet: Basis, x: Tensor) -> Tensor:
     """||W x||_1, the moduli of all coefficients: images (..., y, x) to (...) double."""
     return wavelet.forward(x).abs().sum((-2, -1), dtype=torch.double)
 
 
-def lower_bound(data: DataTerm, wavelet: Wavelet, lam: Tensor, x: Tensor, gram_x: Tensor) -> Tensor:
+def lower_bound(data: DataTerm, wavelet: Basis, lam: Tensor, x: Tensor, gram_x: Tensor) -> Tensor:
     """A lower bound of the minimum, (...) double, from the residual of x; lam (..., 1, 1), gram_x = A^H A x.
 
     Few coefficients of W A^H r exceed lam near the minimum, but the largest sets the scaling. Steps along the
