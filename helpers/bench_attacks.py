@@ -12,49 +12,61 @@ from helpers.methods import tv, wavelet
 from helpers.networks.memory import kept_bytes
 
 MB = 1e6
+LAST = (10, 40)
 SOLVED = {"wavelet": wavelet.solve, "tv": tv.solve}
 
 
 def measure(coils: int = 8, size: int = 160, runs: int = 3) -> Iterator[dict[str, object]]:
-    """The gradient of half the squared norm of an image, with the reconstruction that it needs, a row a method.
+    """The gradient of a weighted sum of an image, with the reconstruction that it needs, a row a method and peer.
 
     Rows as those of `bench.measure`, the peer being the same solver differentiated through all of the iterations that
-    its own certified stop takes. Also reconstruct_s; reconstructions, how many of them the implicit gradient costs;
-    kept_mb and peer_kept_mb, the memory that autograd keeps; cosine, of the angle between the two gradients.
+    its own certified stop takes, or through so many last ones from the minimum. Also reconstruct_s; reconstructions,
+    how many of them the implicit gradient costs on top of it; kept_mb and peer_kept_mb, the memory that autograd keeps;
+    cosine, of the angle between the two gradients.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         for name in SOLVED:
-            yield {"work": f"gradient {name}", "size": f"{coils}x{size}x{size}", **row(name, coils, size, runs)}
+            for last in (None, *LAST):
+                yield {
+                    "work": f"gradient {name}",
+                    "size": f"{coils}x{size}x{size}",
+                    **row(name, last, coils, size, runs),
+                }
     finally:
         torch.set_num_threads(threads)
 
 
-def row(name: str, coils: int, size: int, runs: int) -> dict[str, object]:
+def row(name: str, last: int | None, coils: int, size: int, runs: int) -> dict[str, object]:
     """One method both ways."""
     given = problem(coils, size)
     lam = solvers.weight(methods.tuned(name, "brain")["lam"], given.kspace, given.mask)
     iterations = SOLVED[name](given.sense, given.kspace, lam).iterations
-    forms = {"implicit": {"implicit": True}, "unrolled": {"tol": None, "cap": iterations}}
-    sides = [methods.load(name, **options) for options in forms.values()]
+    peer = {"tol": None, "cap": iterations} if last is None else {"last": last}
+    sides = [methods.load(name, **options) for options in ({"implicit": True}, peer)]
     works = [partial(gradient, side, given.kspace, given.mask) for side in sides]
     ours, theirs = (work().to(torch.complex128) for work in works)
     kept = [kept_bytes(partial(side, given.kspace.clone().requires_grad_(), given.mask)) / MB for side in sides]
     reconstruct = min(cpu_seconds(partial(methods.load(name), given.kspace, given.mask)) for _ in range(runs))
-    found = alternate(Contest("unrolled", *(partial(cpu_seconds, work) for work in works), {}), runs)
+    found = alternate(
+        Contest("unrolled" if last is None else f"last {last}", *(partial(cpu_seconds, work) for work in works), {}),
+        runs,
+    )
     return found | {
         "reconstruct_s": reconstruct,
         "reconstructions": (found["ours_s"] - reconstruct) / reconstruct,
         "kept_mb": kept[0],
         "peer_kept_mb": kept[1],
-        "peer_iterations": iterations,
+        "peer_iterations": last or iterations,
         "cosine": float((ours.conj() * theirs).real.sum() / (ours.norm() * theirs.norm())),
     }
 
 
 def gradient(method: methods.Method, kspace: Tensor, mask: Tensor) -> Tensor:
-    """The gradient of 1/2 ||f(y)||^2 in y, on the measured entries."""
+    """The gradient of <f(y), w> in y, on the measured entries; w is noise, so that every detail counts."""
     y = kspace.clone().requires_grad_()
-    (slope,) = torch.autograd.grad(method(y, mask).square().sum() / 2, y)
+    image = method(y, mask)
+    w = torch.randn(image.shape, generator=torch.Generator().manual_seed(0))
+    (slope,) = torch.autograd.grad((image * w).sum(), y)
     return mask * slope

@@ -87,21 +87,22 @@ def proximal_gradient(
     certificate: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
     tol: float | None,
     cap: int,
+    start: Tensor | None = None,
 ) -> Solution:
-    """Minimize P(x) = 1/2 ||A x - y||^2 + g(x) from x = A^H y until it is certified to be within tol of its minimum.
+    """Minimize P(x) = 1/2 ||A x - y||^2 + g(x) until it is certified to be within tol of its minimum.
 
     prox(z, step): the minimizer of 1/2 ||x - z||^2 + step g(x), step (..., 1, 1); certificate(x, A^H A x): P(x) and
-    a lower bound of P*, each (...), the latter from a feasible point of the dual problem. Stops when
-    (P(x) - best lower bound so far) / P(x) <= tol in every image of the batch; warns where `cap` iterations come
-    first. With tol None it takes exactly `cap` iterations. Ordinary torch operations throughout, so that autograd
-    passes through the iterations.
+    a lower bound of P*, each (...), the latter from a feasible point of the dual problem; start: the first x,
+    (..., y, x), by default A^H y. Stops when (P(x) - best lower bound so far) / P(x) <= tol in every image of the
+    batch; warns where `cap` iterations come first. With tol None it takes exactly `cap` iterations. Ordinary torch
+    operations throughout, so that autograd passes through the iterations.
 
     Source: POGM with adaptive restart (Taylor, Hendrickx & Glineur 2017; Kim & Fessler 2018), which needs 0.7 times
     the iterations of FISTA. The Gram operator of the iterations is that of the compressed coils; at every look at the
     gap, which is that of the whole problem, what it misses is measured, and added from then on.
     """
     step = 1 / data.sense.bound.clamp(min=torch.finfo(data.b.real.dtype).tiny)
-    x = w = z = data.b
+    x = w = z = data.b if start is None else start
     theta = gamma = torch.ones_like(step)
     gap = torch.full(x.shape[:-2], torch.nan, dtype=torch.double, device=x.device)
     floor = torch.full_like(gap, -torch.inf)

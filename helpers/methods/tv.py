@@ -20,6 +20,7 @@ def reconstruct(
     tol: float | None = TOLERANCE,
     cap: int = CAP,
     implicit: bool = False,
+    last: int | None = None,
 ) -> Tensor:
     """Image from few measurements by minimizing 1/2 ||M F S x - y||^2 + lam TV(x) over complex images x.
 
@@ -27,19 +28,23 @@ def reconstruct(
     of the penalty as a multiple of the noise level (see `solvers.weight`), a number or (...); tol and cap as in
     `solve`. Returns `physics.expected_rss` of x, (..., y, x) real on the full grid, in the units of kspace;
     differentiable in kspace, through all iterations, or with implicit by one linear solve at the minimum (see
-    `implicit.tv`). The coil maps S are estimated from the measurement. Source: Lustig et al. 2007; Genzel et al. 2022
-    attack this method.
+    `implicit.tv`), or through the `last` further iterations from it. The coil maps S are estimated from the
+    measurement. Source: Lustig et al. 2007; Genzel et al. 2022 attack this method, by its last iterations.
     """
     unit = scale(kspace)
     kspace = kspace / unit[..., None]
     # maps without a crop: where no coil sees anything TV alone would bind the image, and take thousands of steps to
     maps = coils.espirit(kspace, mask, crop=0)
     model, penalty = Sense(maps, mask), weight(lam, kspace, mask)
-    if not implicit:
+    if not implicit and last is None:
         return expected_rss(solve(model, kspace, penalty, tol=tol, cap=cap).x, kspace, mask) * unit
     with torch.no_grad():
         x = solve(model, kspace, penalty, tol=tol, cap=cap).x
-    return expected_rss(minimizer(model, kspace, penalty[..., None, None], x), kspace, mask) * unit
+    if implicit:
+        x = minimizer(model, kspace, penalty[..., None, None], x)
+    else:
+        x = solve(model, kspace, penalty, tol=None, cap=last, start=x).x
+    return expected_rss(x, kspace, mask) * unit
 
 
 def solve(
@@ -49,6 +54,7 @@ def solve(
     isotropic: bool = True,
     tol: float | None = TOLERANCE,
     cap: int = CAP,
+    start: Tensor | None = None,
 ) -> Solution:
     """Minimize the `objective` P(x) = 1/2 ||A x - y||^2 + lam TV(x), periodic at the border.
 
@@ -57,7 +63,7 @@ def solve(
     dual objective Re <y, u> - 1/2 ||u||^2 at u = s r: r is the residual at x plus the constant that makes the mean
     of A^H r zero, p a field with D^H p = A^H r, made from the dual field of the last proximal step by one Poisson
     equation, and s the largest scaling with |s p| <= lam; the best D so far counts. Warns after `cap` iterations;
-    with tol None takes exactly `cap` of them.
+    with tol None takes exactly `cap` of them. start: see `proximal_gradient`.
     """
     data = DataTerm(sense, kspace)
     lam = torch.as_tensor(lam, dtype=data.b.real.dtype, device=data.b.device)[..., None, None]
@@ -68,7 +74,7 @@ def solve(
         value = square / 2 + lam[..., 0, 0] * total_variation(x, isotropic)
         return value, lower_bound(data, prox, x, gram_x)
 
-    return proximal_gradient(data, prox, certificate, tol, cap)
+    return proximal_gradient(data, prox, certificate, tol, cap, start)
 
 
 def objective(sense: Sense, kspace: Tensor, lam: float | Tensor, x: Tensor, isotropic: bool = True) -> Tensor:

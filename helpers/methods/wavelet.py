@@ -22,6 +22,7 @@ def reconstruct(
     tol: float | None = TOLERANCE,
     cap: int = CAP,
     implicit: bool = False,
+    last: int | None = None,
 ) -> Tensor:
     """Image from few measurements by minimizing 1/2 ||M F S x - y||^2 + lam ||W x||_1 over complex images x.
 
@@ -29,18 +30,22 @@ def reconstruct(
     of the penalty as a multiple of the noise level (see `solvers.weight`), a number or (...); name: the wavelet, or
     another of `bases.basis`; tol and cap as in `solve`. Returns `physics.expected_rss` of x, (..., y, x) real on the
     full grid, in the units of kspace; differentiable in kspace, through all iterations, or with implicit by one linear
-    solve at the minimum (see `implicit.l1`). The coil maps S are estimated from the measurement. Source: Lustig et al.
-    2007; section 2.2 of the paper.
+    solve at the minimum (see `implicit.l1`), or through so many further iterations from the minimum, the `last`, as
+    Genzel et al. 2022 do. The coil maps S are estimated from the measurement. Source: Lustig et al. 2007; section 2.2
+    of the paper.
     """
     unit = scale(kspace)
     kspace = kspace / unit[..., None]
     model, penalty = Sense(coils.espirit(kspace, mask), mask), weight(lam, kspace, mask)
-    if not implicit:
+    if not implicit and last is None:
         return expected_rss(solve(model, kspace, penalty, name, tol, cap).x, kspace, mask) * unit
     with torch.no_grad():
         x = solve(model, kspace, penalty, name, tol, cap).x
-    found = minimizer(model, kspace, penalty[..., None, None], x, basis(kspace.shape[-2:], name))
-    return expected_rss(found, kspace, mask) * unit
+    if implicit:
+        x = minimizer(model, kspace, penalty[..., None, None], x, basis(kspace.shape[-2:], name))
+    else:
+        x = solve(model, kspace, penalty, name, None, last, start=x).x
+    return expected_rss(x, kspace, mask) * unit
 
 
 def solve(
@@ -51,13 +56,14 @@ def solve(
     tol: float | None = TOLERANCE,
     cap: int = CAP,
     levels: int | None = None,
+    start: Tensor | None = None,
 ) -> Solution:
     """Minimize the `objective` P(x) = 1/2 ||A x - y||^2 + lam ||W x||_1, W = bases.basis((y, x), name, levels).
 
     sense: A; kspace: y (..., coil, ky, kx) complex; lam: the weight itself, a number or (...). Stops when the duality
     gap (P(x) - D) / P(x) <= tol, which bounds (P(x) - P*) / P(x). D is the dual objective at u = s r, r the residual
     of an image close to x and s the largest scaling with ||W A^H u||_inf <= lam; the best D so far counts. Warns
-    after `cap` iterations; with tol None takes exactly `cap` of them.
+    after `cap` iterations; with tol None takes exactly `cap` of them. start: see `proximal_gradient`.
     """
     data = DataTerm(sense, kspace)
     wavelet = basis(kspace.shape[-2:], name, levels)
@@ -70,7 +76,7 @@ def solve(
         square, _ = data.products(x, gram_x)
         return square / 2 + lam[..., 0, 0] * l1_norm(wavelet, x), lower_bound(data, wavelet, lam, x, gram_x)
 
-    return proximal_gradient(data, prox, certificate, tol, cap)
+    return proximal_gradient(data, prox, certificate, tol, cap, start)
 
 
 def objective(
