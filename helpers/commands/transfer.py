@@ -43,8 +43,8 @@ def run(args: argparse.Namespace) -> int:
     slices = transfer.slices(args.data, args.profile, args.volumes, args.acquisition)
     work = [
         ((protocol, eps, item.volume, item.number), (protocol, eps, item))
-        for protocol in args.protocol
         for eps in args.eps
+        for protocol in args.protocol
         for item in slices
     ]
     command = (
