@@ -32,12 +32,12 @@ def test_the_cosine_transform_is_two_dimensional_and_that_of_scipy():
     assert_close(basis((12, 10), "dct").forward(image).real, torch.from_numpy(expected))
 
 
-def test_kspace_as_a_basis_gives_back_little_more_than_was_measured():
-    """What was not measured has no reason to be anything but zero, except that the coils differ."""
+def test_what_is_local_is_sparser_than_what_is_not():
+    """Cosines and k-space spread every edge over all coefficients; a wavelet does not."""
     item = draw_volume("knee", 0, profile("smoke"), slices=1)[0]
     mask = study.mask_of(item)
     ssim = {
         name: study.measure(name, methods.load(name, source="knee"), item, mask)["ssim"]
         for name in ("l1-haar", "l1-dct", "l1-fourier")
     }
-    assert ssim["l1-fourier"] < min(ssim["l1-haar"], ssim["l1-dct"])
+    assert ssim["l1-haar"] > max(ssim["l1-dct"], ssim["l1-fourier"]) + 0.02
