@@ -91,15 +91,23 @@ def efforts(table: pd.DataFrame) -> Figure:
 
     table: of `audit.shares`. One pair of axes for each start; bands are 95 % intervals over volumes.
     """
-    starts = list(dict.fromkeys(table["start"]))
-    figure, grid = plt.subplots(1, len(starts), figsize=(4 * len(starts), 3.4), sharey=True, squeeze=False)
+    starts, methods = (list(dict.fromkeys(table[key])) for key in ("start", "method"))
+    looks = {
+        "palette": {method: figures.color(method) for method in methods},
+        "dashes": {method: (2, 2) if "," in method else "" for method in methods},
+    }
+    figure, grid = plt.subplots(1, len(starts), figsize=(4 * len(starts) + 2, 3.4), sharey=True, squeeze=False)
     for axes, start in zip(grid.flat, starts, strict=True):
         rows = table[table["start"] == start]
-        palette = {method: figures.color(method) for method in rows["method"].unique()}
-        sns.lineplot(rows, x="steps", y="share", hue="method", palette=palette, marker="o", ax=axes, seed=0)
-        axes.set(xscale="log", xlabel="steps", ylabel="increase of the error,\nshare of the worst known", title=start)
+        shown = {"hue": "method", "style": "method", "hue_order": methods, "style_order": methods, **looks}
+        sns.lineplot(rows, x="steps", y="share", **shown, markers=["o"] * len(methods), ax=axes, seed=0)
+        axes.set(xscale="log", xlabel="steps", title=f"start: {start}")
+        axes.set_ylabel("increase of the error,\nshare of the worst known")
         axes.set_xticks(sorted(rows["steps"].unique()), [f"{steps:g}" for steps in sorted(rows["steps"].unique())])
         axes.minorticks_off()
+        handles, labels = axes.get_legend_handles_labels()
+        axes.get_legend().remove()
+    figure.legend(handles, labels, loc="outside right center", fontsize=11)
     return figure
 
 
