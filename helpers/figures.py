@@ -211,16 +211,16 @@ def real_curves(cards: Sequence[Mapping], measured: pd.DataFrame, size: float = 
     cards: of the zoo, those that have `also`; measured: tidy, of the same scan and mask, with the classical methods,
     which are dashed.
     """
-    figure, grid = plt.subplots(1, 2, figsize=(2 * size, 3.6))
+    figure, grid = plt.subplots(1, 2, figsize=(2 * size + 2, 3.6))
     for axes, place, score in zip(grid, (1, 2), ("ssim", "ssim_object"), strict=True):
-        for card, line in zip(cards, ("-", ":", "-.", (0, (3, 1, 1, 1))), strict=False):
+        for card, marker in zip(cards, "os^Dv<>*", strict=False):
             steps, scores = [row[0] for row in card["also"]], [row[place] for row in card["also"]]
-            axes.plot(steps, scores, color=color(card["name"]), linestyle=line, marker="o", label=card["name"])
+            axes.plot(steps, scores, color=color(card["name"]), marker=marker, markersize=5, label=card["name"])
         for method in ("wavelet", "tv"):
             mean = measured.loc[measured["method"] == method, score].mean()
             axes.axhline(mean, color=color(method), linestyle="--", label=method)
         axes.set(xlabel="steps", ylabel=SCORES[score], title="one real brain, n = 1 mask")
-    grid[0].legend(fontsize=10)
+    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside right center", fontsize=11)
     return figure
 
 
