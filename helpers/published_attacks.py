@@ -52,8 +52,8 @@ def network(method: Method, kind: str, kspace: Tensor, mask: Tensor, eps: float,
         adam.zero_grad()
         loss = ((method(mask * (k + e), mask) - clean) / spread).square().mean()
         loss.backward()
-        if float(loss) > best[0]:
-            best = float(loss), e.detach().clone()
+        if loss.item() > best[0]:
+            best = loss.item(), e.detach().clone()
         adam.step()
         with torch.no_grad():
             e.copy_(ball.project(e))

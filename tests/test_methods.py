@@ -21,6 +21,7 @@ NAMES = methods.names()
 STEPS = {
     "wavelet": {"tol": None, "cap": 30},
     "tv": {"tol": None, "cap": 30},
+    **{f"l1-{name}": {"tol": None, "cap": 30} for name in methods.BASES},
     "sigpy-wavelet": {"iterations": 20},
     "sigpy-tv": {"iterations": 20},
     **{name: {"steps": 2, "precision": "float32"} for name in FITS},
