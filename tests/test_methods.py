@@ -84,7 +84,7 @@ def test_a_batch_is_its_slices(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_mask_may_have_two_dimensions(name):
     # to the minimum, where there is one: under a mask of points the solvers take another way there
-    options = {"tol": 1e-4} if name in ("wavelet", "tv") else STEPS.get(name, {})
+    options = {"tol": 1e-4} if name in ("wavelet", "tv") or name.startswith("l1-") else STEPS.get(name, {})
     columns, method = random_mask(40, 3, 0.2), methods.load(name, source="knee", **options)
     kspace = scan()
     image = method(kspace * columns, columns)
@@ -108,7 +108,11 @@ def test_masks_that_do_not_fit(name):
             loaded(name)(scan(), wrong)
 
 
-@pytest.mark.parametrize("name", [name for name in methods.REGISTRY if name != "zero-filled" and name not in PUBLISHED])
+NOT_SPARSE = ("l1-dct", "l1-fourier")  # in which an image is not, so that no law says that they help
+WORKING = [name for name in methods.REGISTRY if name not in ("zero-filled", *PUBLISHED, *NOT_SPARSE)]
+
+
+@pytest.mark.parametrize("name", WORKING)
 def test_better_than_nothing(name):
     """At 2x, three coils, 40 columns: SENSE and wavelets keep about .7 of the error of doing nothing."""
     mask = random_mask(40, 2, 0.2)
