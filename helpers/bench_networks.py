@@ -12,7 +12,8 @@ from helpers import networks, recipes
 from helpers.bench import Contest, alternate, cpu_seconds, problem
 from helpers.profiles import profile
 from helpers.recipes import Recipe
-from helpers.train import Run, Training
+from helpers.train import Training
+from helpers.training_run import Run
 
 ATTACKED = {"network": "varnet", "cascades": 6, "channels": 8, "pools": 4}  # as of the feasibility study
 EPS = 0.02

@@ -1,16 +1,12 @@
 """Training: one plain loop, the same on a laptop's core and on several GPUs, that can be killed at any step."""
 
 import csv
-import fcntl
 import math
 import os
 import pickle
-import resource
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -25,51 +21,11 @@ from helpers.files import written_aside
 from helpers.networks.widen import widened
 from helpers.profiles import profile
 from helpers.recipes import Recipe, learning_rate, loss_function
+from helpers.training_card import describe
 from helpers.training_data import Stream, blocks_of, example
+from helpers.training_run import Progress, Run, locked
 
-CHECKPOINTS = Path(__file__).resolve().parents[1] / "_build" / "training"
 LOG_EVERY = 50  # steps
-PLATEAU = 0.003  # a training whose last quarter gains less validation SSIM has reached it
-
-
-@dataclass(frozen=True)
-class Run:
-    """How a training is run, which its weights do not depend on (up to rounding, where the device changes).
-
-    folder, checkpoints  where card and weights, and where checkpoints, log and lock go
-    hours                stop cleanly after so many, to be resumed; validate_every: steps; save_every: seconds
-    also                 a file or folder that every validation scores as well, which nothing depends on
-    start                a card and weights to start from, and whether to go on where their training stopped
-    """
-
-    folder: Path = zoo.ZOO
-    checkpoints: Path = CHECKPOINTS
-    device: str = "cpu"
-    precision: str = "float32"
-    workers: int = 0
-    hours: float = math.inf
-    validate_every: int = 500
-    volumes: int = 20
-    save_every: float = 120
-    command: str = ""
-    also: str | None = None
-    start: str | None = None
-    go_on: bool = False
-
-
-@dataclass
-class Progress:
-    """What grows while a network is trained; it is in the checkpoint and, but for `losses`, on the card.
-
-    curve: [step, mean validation SSIM]; also: [step, SSIM, SSIM inside the object] of the data that are also scored
-    """
-
-    step: int = 0
-    seconds: float = 0.0
-    curve: list[list[float]] = field(default_factory=list)
-    also: list[list[float]] = field(default_factory=list)
-    losses: list[float] = field(default_factory=list)
-    restarts: list[int] = field(default_factory=lambda: [0])
 
 
 def train(recipe: Recipe, run: Run) -> dict:
@@ -209,7 +165,9 @@ class Training:
         self.progress.curve.append([self.progress.step, round(validation.mean_ssim(found), 6)])
         if self.run.also:
             self.progress.also.append([self.progress.step, *self._also(shipped)])
-        return zoo.save(self._card(found), shipped, self.run.folder)
+        parameters = sum(each.numel() for each in self.network.parameters())
+        made = describe(self.recipe, self.run, self.progress, self.device, self.slices, found, parameters, self.ranks)
+        return zoo.save(made, shipped, self.run.folder)
 
     def _also(self, state: Mapping[str, Tensor]) -> list[float]:
         """Mean SSIM, over the whole image and inside the object, on the data that nothing depends on."""
@@ -220,39 +178,6 @@ class Training:
     def _scores(self, state: Mapping[str, Tensor]) -> dict:
         network = zoo.assembled(self.recipe.architecture, state, self.recipe.name)
         return validation.scores(network, self.slices)
-
-    def _card(self, found: dict) -> dict:
-        recipe, run, done = self.recipe, self.run, self.progress
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        if self.device.type == "cuda":
-            peak = torch.cuda.max_memory_allocated(self.device) / 2**20
-        hours = done.seconds / 3600
-        packages = ("helpers", "torch", "numpy", "fastmri")
-        return {
-            **recipe.plain(),
-            "method": recipe.architecture["network"],
-            "anatomy": " and ".join(sorted({item.anatomy for items in self.slices.values() for item in items})),
-            "parameters": sum(each.numel() for each in self.network.parameters()),
-            "planned_steps": recipe.steps,
-            "steps": done.step,
-            "slices_seen": done.step * recipe.batch * self.ranks,
-            "restarts": done.restarts[1:],
-            "hours": round(hours, 4),
-            "slices_per_second": round(done.step * recipe.batch * self.ranks / max(done.seconds, 1e-9), 3),
-            "peak_memory_mb": round(peak),
-            "device": torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu",
-            "processes": self.ranks,
-            "threads": torch.get_num_threads(),
-            "precision": run.precision,
-            "command": run.command,
-            "versions": {name: version(name) for name in packages},
-            "validation_volumes": run.volumes,
-            "ssim": validation.mean_ssim(found),
-            "validation": found,
-            "last_quarter_gain": last_quarter_gain(done.curve),
-            "curve": done.curve,
-            "also": done.also,
-        }
 
     def agreed(self, wish: bool) -> bool:
         """What the first process wishes, so that all of them stop at the same step."""
@@ -316,31 +241,6 @@ class Training:
             with written_aside(self.log) as part, part.open("w", newline="") as file:
                 csv.writer(file).writerows([["step", "loss", "validation_ssim", "seconds"], *old, row])
         self.progress.losses.clear()
-
-
-def last_quarter_gain(curve: list[list[float]]) -> float | None:
-    """What the last quarter of the training gained in validation SSIM: below PLATEAU it has reached its own.
-
-    curve: [step, ssim] in order. The gain from the last validation at or before three quarters of the steps to the
-    end; None before there is one.
-    """
-    early = [ssim for step, ssim in curve if step <= 0.75 * curve[-1][0]]
-    return round(curve[-1][1] - early[-1], 6) if early else None
-
-
-@contextmanager
-def locked(path: Path, rank: int = 0) -> Iterator[None]:
-    """Hold a network for one training; BadInput where another process trains it. A kill releases it."""
-    if rank:
-        yield
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BadInput(f"{path.stem} is being trained by another process; wait for it or stop it") from None
-        yield
 
 
 def _average(average: Tensor, weights: Tensor, count: Tensor) -> Tensor:

@@ -28,7 +28,8 @@ from helpers.commands.reconstruct import usable
 from helpers.data import open_data
 from helpers.errors import BadInput
 from helpers.recipes import LOSSES, Recipe
-from helpers.train import CHECKPOINTS, Run, train
+from helpers.train import train
+from helpers.training_run import CHECKPOINTS, Run
 
 SETTINGS = ("architecture", "data", "profile", "steps", "batch", "loss", "learning_rate", "seed")
 

@@ -36,13 +36,11 @@ def reconstruct(
     # maps without a crop: where no coil sees anything TV alone would bind the image, and take thousands of steps to
     maps = coils.espirit(kspace, mask, crop=0)
     model, penalty = Sense(maps, mask), weight(lam, kspace, mask)
-    if not implicit and last is None:
-        return expected_rss(solve(model, kspace, penalty, tol=tol, cap=cap).x, kspace, mask) * unit
-    with torch.no_grad():
+    with torch.set_grad_enabled(torch.is_grad_enabled() and not implicit and last is None):
         x = solve(model, kspace, penalty, tol=tol, cap=cap).x
     if implicit:
         x = minimizer(model, kspace, penalty[..., None, None], x)
-    else:
+    elif last is not None:
         x = solve(model, kspace, penalty, tol=None, cap=last, start=x).x
     return expected_rss(x, kspace, mask) * unit
 

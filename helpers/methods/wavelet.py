@@ -6,7 +6,7 @@ from torch import Tensor
 from helpers import coils
 from helpers.bases import Basis, basis
 from helpers.implicit import l1 as minimizer
-from helpers.physics import Sense, expected_rss, scale
+from helpers.physics import Sense, expected_rss, rss, scale
 from helpers.solvers import DataTerm, Solution, proximal_gradient, residual, soft_threshold, weight
 
 TOLERANCE = 1e-2  # certified; the true distance to the minimum is then some 1e-4
@@ -28,24 +28,23 @@ def reconstruct(
 
     kspace: (..., coil, ky, kx) complex, zero where nothing was measured; mask: (kx,) or (ky, kx) bool; lam: weight
     of the penalty as a multiple of the noise level (see `solvers.weight`), a number or (...); name: the wavelet, or
-    another of `bases.basis`; tol and cap as in `solve`. Returns `physics.expected_rss` of x, (..., y, x) real on the
-    full grid, in the units of kspace; differentiable in kspace, through all iterations, or with implicit by one linear
-    solve at the minimum (see `implicit.l1`), or through so many further iterations from the minimum, the `last`, as
-    Genzel et al. 2022 do. The coil maps S are estimated from the measurement. Source: Lustig et al. 2007; section 2.2
-    of the paper.
+    another of `bases.basis`; tol and cap as in `solve`. Returns `physics.expected_rss` of what the coils see of x,
+    (..., y, x) real on the full grid, in the units of kspace; differentiable in kspace, through all iterations, or
+    with implicit by one linear solve at the minimum (see `implicit.l1`), or through so many further iterations from
+    the minimum, the `last`, as Genzel et al. 2022 do. The coil maps S are estimated from the measurement. Source:
+    Lustig et al. 2007; section 2.2 of the paper.
     """
     unit = scale(kspace)
     kspace = kspace / unit[..., None]
     model, penalty = Sense(coils.espirit(kspace, mask), mask), weight(lam, kspace, mask)
-    if not implicit and last is None:
-        return expected_rss(solve(model, kspace, penalty, name, tol, cap).x, kspace, mask) * unit
-    with torch.no_grad():
+    with torch.set_grad_enabled(torch.is_grad_enabled() and not implicit and last is None):
         x = solve(model, kspace, penalty, name, tol, cap).x
     if implicit:
         x = minimizer(model, kspace, penalty[..., None, None], x, basis(kspace.shape[-2:], name))
-    else:
+    elif last is not None:
         x = solve(model, kspace, penalty, name, None, last, start=x).x
-    return expected_rss(x, kspace, mask) * unit
+    # where no coil sees anything the data do not bind x, and a basis that is not local fills it
+    return expected_rss(rss(model.maps) * x, kspace, mask) * unit
 
 
 def solve(
