@@ -37,12 +37,13 @@ def mask_of(
 ) -> Tensor:
     """The mask under which a slice is measured: the file's own where it has one, else one drawn for its volume.
 
-    Returns (kx,) or (ky, kx) bool; every slice of a volume gets the same mask, volumes get different ones.
+    Returns (kx,) or (ky, kx) bool, where the k-space is; every slice of a volume gets the same mask, volumes get
+    different ones.
     """
     if item.mask is not None:
         return item.mask
     drawn = masks.volume_seed(item.volume, seed)
-    return masks.mask(kind, tuple(item.kspace.shape[-2:]), acceleration, center_fraction, drawn)
+    return masks.mask(kind, tuple(item.kspace.shape[-2:]), acceleration, center_fraction, drawn).to(item.kspace.device)
 
 
 def crop(image: Tensor, item: Slice) -> Tensor:
@@ -99,18 +100,21 @@ def evaluate(
     slices: Iterable[Slice],
     *,
     skip: Callable[[str, Slice], bool] = lambda name, item: False,
+    device: str = "cpu",
     progress: bool = False,
     **mask_options,
 ) -> Iterator[dict]:
     """Every chosen method on every slice that has a target: one row each, as it comes.
 
-    chosen: functions by name, or names of methods, which are then loaded with the parameters tuned on the
-    slice's own source; skip(name, item) leaves out what is known already; mask_options as for `mask_of`.
+    chosen: functions by name, or names of methods, which are then loaded with the parameters tuned on the slice's own
+    source; skip(name, item) leaves out what is known already; device: where methods compute; mask_options as for
+    `mask_of`.
     """
     named = isinstance(chosen, Mapping)
     for item in tqdm(slices, desc="slices", disable=not progress):
         if item.target is None:
             continue
+        item = item.to(device)
         mask = mask_of(item, **mask_options)
         for name in chosen:
             if not skip(name, item):

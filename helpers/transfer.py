@@ -88,7 +88,7 @@ def worst_of_its_own(
     """The attack on a method that finds most for one slice, and what it finds."""
     threat = Threat(known_attacks.differentiable(name, item.source), y, mask, eps, item.target)
     make = partial(methods.load, name, source=item.source)
-    attack, found = worst(make, threat, known_attacks.known(name, item, seed, steps))
+    attack, found = worst(make, threat, known_attacks.known(name, item, seed, steps), known_attacks.agreement(name))
     return attack, found.e
 
 

@@ -56,7 +56,7 @@ def test_a_method_that_remembers_is_caught():
 
     cheat = make()
     cheat(y, mask)
-    threat = Threat(cheat, y, mask, 0.45, item.target)
+    threat = Threat(cheat, y, mask, 0.3, item.target)
     with pytest.raises(BadInput, match="made anew"):
         worst(make, threat, {"noise": noise})
 

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from functools import partial
 
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from helpers import known_attacks, methods, metrics, study
@@ -55,11 +54,11 @@ def rows(args: argparse.Namespace, work: list, device: torch.device) -> Iterator
     """Attack: one row a slice and strength."""
     with tqdm(total=len(work) * len(args.eps), desc=f"attacking {args.method}", unit="attack") as progress:
         for data, index in work:
-            path, item = data.places[index][0], data[index]
+            path, item = data.places[index][0], data[index].to(device)
             if item.target is None:
                 raise BadInput(f"{path} has no reference: there is nothing to score an attack against")
-            mask = study.mask_of(item, seed=args.seed).to(device)
-            y, truth = item.kspace.to(device) * mask, item.target.to(device)
+            mask = study.mask_of(item, seed=args.seed)
+            y, truth = item.kspace * mask, item.target
             make = partial(methods.load, args.method, source=item.source)
             with torch.no_grad():
                 clean = study.crop(make()(y, mask), item)
@@ -68,7 +67,7 @@ def rows(args: argparse.Namespace, work: list, device: torch.device) -> Iterator
             attacks = known_attacks.known(args.method, item, args.seed, args.steps, args.starts)
             for eps in args.eps:
                 threat = Threat(attacked, y, mask, eps, reference)
-                name, found = worst(make, threat, attacks)
+                name, found = worst(make, threat, attacks, known_attacks.agreement(args.method))
                 by_chance = threat.noise(args.seed)[0]
                 images = {"": found.e, "_noise": by_chance}
                 with torch.no_grad():
@@ -83,14 +82,9 @@ def rows(args: argparse.Namespace, work: list, device: torch.device) -> Iterator
                     "seed": args.seed,
                     "eps": float(found.e.norm() / y.norm()),
                     "attack": name,
-                    **{f"ssim{key}": scored(image, truth)["ssim"] for key, image in images.items()},
-                    **{key: scored(images[""], truth)[key] for key in ("psnr", "nmse", "ssim_object")},
+                    **{f"ssim{key}": metrics.scores(image, truth)["ssim"] for key, image in images.items()},
+                    **{key: metrics.scores(images[""], truth)[key] for key in ("psnr", "nmse", "ssim_object")},
                     "distance_to_clean": float((images[""] - clean).norm() / clean.norm()),
                     "noise_levels": known_attacks.noise_levels(found.e, y, mask),
                     "evaluations": found.evaluations,
                 }
-
-
-def scored(image: Tensor, truth: Tensor) -> dict:
-    """The scores of an image."""
-    return metrics.scores(image.cpu(), truth.cpu())

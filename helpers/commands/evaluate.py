@@ -20,6 +20,7 @@ from torch import Tensor
 
 from helpers import methods, stats, study, zoo
 from helpers.commands import show
+from helpers.commands.reconstruct import usable
 from helpers.data import open_data
 from helpers.errors import BadInput
 from helpers.profiles import PROFILES, profile
@@ -34,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--slices", type=int, default=2, help="slices of each drawn volume (default: 2)")
     parser.add_argument("--profile", default="laptop", choices=PROFILES, help="size of drawn slices (default: laptop)")
     parser.add_argument("--seed", type=int, nargs="+", default=[0], help="seeds of the masks (default: 0)")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
     parser.add_argument("--table", type=Path, help="CSV of all rows, resumable")
     parser.add_argument("--json", action="store_true", help="print one JSON object a row of the summary")
 
@@ -89,6 +91,7 @@ def weights(names: list[str]) -> dict[str, str]:
 def run(args: argparse.Namespace) -> int:
     if args.volumes < 1 or args.slices < 1 or min(args.seed) < 0:
         raise BadInput("--volumes and --slices must be at least 1, and --seed at least 0")
+    usable(args.device)
     chosen = [(name, own(name) if ":" in name else methods.load(name)) for name in args.methods]
     rows, checksums = known(args.table, args.methods)
     have = set(zip(rows["method"], rows["volume"], rows["slice"], rows["seed"], strict=True))
@@ -102,11 +105,11 @@ def run(args: argparse.Namespace) -> int:
             group = {name: function} if ":" in name else [name]
             for seed in args.seed:
                 skip = lambda name, item, seed=seed: (name, item.volume, item.number, seed) in have  # noqa: E731
-                for row in study.evaluate(group, slices, skip=skip, progress=True, seed=seed):
+                for row in study.evaluate(group, slices, skip=skip, device=args.device, progress=True, seed=seed):
                     new = pd.DataFrame([row | {"seed": seed}])
                     rows = pd.concat([rows, new]) if len(rows) else new
                     if args.table:
-                        made = study.provenance(command, args.seed, len(rows)) | {"weights": checksums}
+                        made = study.provenance(command, args.seed, len(rows), args.device) | {"weights": checksums}
                         study.keep(rows, args.table, made)
     if rows.empty:
         raise BadInput(f"nothing to score: no slice of {', '.join(args.data)} has a target")

@@ -55,26 +55,25 @@ def run(args: argparse.Namespace) -> int:
     data = open_data(args.data, split="test", **drawn)
     if args.slice >= len(data):
         raise BadInput(f"{args.data} has no slice {args.slice}; it has {len(data)}, counted from 0")
-    item = data[args.slice]
+    item = data[args.slice].to(usable(args.device))
     if item.target is None:
         raise BadInput(f"{args.data} has no reference: there is nothing to score against")
     mask = study.mask_of(item, seed=args.seed)
-    device = usable(args.device)
     where = {"method": args.method, "source": item.source, "volume": item.volume, "slice": item.number}
     command = f"python -m helpers fit {args.method} --data {shlex.quote(args.data)}"
     command += f" --slice {args.slice} --profile {args.profile} --steps {settings.steps} --look {args.look}"
 
     def score(look: dict, image: Tensor) -> None:
         if look["step"] % args.look == 0 or look["step"] == settings.steps:
-            found = metrics.scores(study.crop(image.cpu(), item), item.target)
+            found = metrics.scores(study.crop(image, item), item.target)
             look |= where | {name: found[name] for name in SCORES}
             if args.table:
                 rows = pd.concat([before(args.table, look["step"]), pd.DataFrame([look])])[COLUMNS]
                 study.keep(rows, args.table, study.provenance(command, args.seed, len(rows), args.device))
 
     found = fit(
-        (item.kspace * mask).to(device),
-        mask.to(device),
+        item.kspace * mask,
+        mask,
         settings,
         args.seed,
         watch=score,

@@ -8,7 +8,6 @@ Example: python -m helpers reconstruct brain.h5 --method wavelet --seed 0 1 2 3 
 """
 
 import argparse
-import dataclasses
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -117,17 +116,16 @@ def rows(args: argparse.Namespace, work: list, device: torch.device, keep: Calla
     total = len(work) * len(args.seed)
     with tqdm(total=total, desc=args.method, unit="image", disable=total < 2) as progress:
         for data, index in work:
-            path, item = data.places[index][0], data[index]
+            path, item = data.places[index][0], data[index].to(device)
             check_mask(args.mask, item, path)
             if item.target is None:
                 words = f"{path} is undersampled and has no reference: there is nothing to score against"
                 tqdm.write(words, file=sys.stderr)
             method = methods.load(args.method, source=args.tuned_on or item.source, **fitted(args))
-            moved = dataclasses.replace(item, kspace=item.kspace.to(device))
             for seed in args.seed if item.mask is None else [None]:
                 mask = item.mask if seed is None else drawn(args, item, seed)
                 start = time.perf_counter()
-                image = study.reconstruct(method, moved, mask.to(device)).cpu()
+                image = study.reconstruct(method, item, mask.to(device)).cpu()
                 seconds = time.perf_counter() - start
                 image = center_crop(image, data.image_shape(index))
                 keep(image)

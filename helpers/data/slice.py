@@ -1,7 +1,8 @@
 """What every source of data yields: one slice of one volume."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+import torch
 from torch import Tensor
 
 
@@ -49,3 +50,8 @@ class Slice:
     def id(self) -> str:
         """Name of the slice, unique within a source."""
         return f"{self.volume}:{self.number}"
+
+    def to(self, device: str | torch.device) -> "Slice":
+        """The slice with its tensors on a device, where masks are drawn and methods compute."""
+        moved = {name: getattr(self, name) for name in ("kspace", "target", "mask")}
+        return replace(self, **{name: each if each is None else each.to(device) for name, each in moved.items()})

@@ -1,0 +1,51 @@
+"""What `audit` and `transfer` both ask for: whose slices are attacked, by what seed, where, and which table is kept."""
+
+import argparse
+import shlex
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from helpers import methods, transfer
+from helpers.commands.reconstruct import usable
+from helpers.data.slice import Slice
+from helpers.errors import BadInput
+from helpers.profiles import PROFILES
+
+PLAIN = ("data", "acquisition", "volumes", "profile", "methods", "eps", "protocol", "steps", "seed", "device", "table")
+
+
+def add_arguments(parser: argparse.ArgumentParser, volumes: int, chosen: Sequence[str]) -> None:
+    """The options that both have; volumes, chosen: their defaults of --volumes and --methods."""
+    parser.add_argument("--data", default="knee", help="a source, a file or a folder (default: knee)")
+    parser.add_argument("--acquisition", default="CORPD_FBK", help='of the slices, "" for any (default: CORPD_FBK)')
+    parser.add_argument("--volumes", type=int, default=volumes, help=f"one slice of each (default: {volumes})")
+    parser.add_argument("--profile", default="laptop", choices=PROFILES, help="size of drawn slices (default: laptop)")
+    parser.add_argument("--methods", nargs="+", default=chosen, help=f"(default: {', '.join(chosen)})")
+    parser.add_argument("--seed", type=int, default=0, help="of masks, noise and starts (default: 0)")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
+    parser.add_argument("--jobs", type=int, default=1, help="slices at a time (default: 1)")
+    parser.add_argument("--table", type=Path, help="CSV of all rows, resumable")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a row of the summary")
+
+
+def slices(args: argparse.Namespace, strengths: Iterable[float], known: Sequence[str] = ()) -> list[Slice]:
+    """The slices that are asked for; BadInput for what is wrong, before anything is measured.
+
+    known: names that are no methods of their own.
+    """
+    if min(args.volumes, args.jobs, getattr(args, "steps", 1)) < 1 or args.seed < 0 or not min(strengths) > 0:
+        raise BadInput("--volumes, --jobs and --steps must be at least 1, --seed 0, and --eps above 0")
+    usable(args.device)
+    for name in set(args.methods) - set(known):
+        methods.load(name, source="knee")
+    return transfer.slices(args.data, args.profile, args.volumes, args.acquisition)
+
+
+def command(args: argparse.Namespace) -> str:
+    """The command that makes the same table."""
+    words = ["python", "-m", "helpers", args.command]
+    for name in PLAIN:
+        value = getattr(args, name, None)
+        if value is not None and (name != "device" or value != "cpu"):
+            words += [f"--{name}", *map(str, value if isinstance(value, list | tuple) else [value])]
+    return shlex.join(words)
