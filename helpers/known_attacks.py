@@ -33,9 +33,9 @@ MU = 0.01  # of SENSE, as its method has it
 ROUNDS = 2
 
 
-def differentiable(name: str, source: str) -> methods.Method:
+def differentiable(name: str, source: str, **options) -> methods.Method:
     """A method in the form in which its gradient is had most cheaply: for l1-wavelet and TV the implicit one."""
-    return methods.load(name, source=source, **({"implicit": True} if name in IMPLICIT else {}))
+    return methods.load(name, source=source, **options, **({"implicit": True} if name in IMPLICIT else {}))
 
 
 def agreement(name: str) -> float:
@@ -47,23 +47,32 @@ def agreement(name: str) -> float:
 
 
 def known(
-    name: str, item: Slice, seed: int = 0, steps: int = 20, starts: int = 1, evaluations: int = 60
+    name: str,
+    item: Slice,
+    seed: int = 0,
+    steps: int = 20,
+    starts: int = 1,
+    evaluations: int = 60,
+    fit_steps: int | None = None,
 ) -> dict[str, Callable[[Threat], Found]]:
     """The attacks on a method for one slice, by name, each to be called with its `Threat`.
 
     noise and the worst for SENSE for all; apgd (steps, random starts) where a gradient may be had; joint for methods
     that minimize, SENSE, l1-wavelet, TV and un-trained networks in their SENSE form; black box (evaluations) for what
-    passes no gradient and is quick.
+    passes no gradient and is quick. fit_steps: of un-trained networks, where others than their own are attacked.
     """
     found: dict[str, Callable[[Threat], Found]] = {"noise": partial(noise, seed=seed)}
     found["worst for sense"] = partial(_transferred, item, seed)
     kind = methods.family(name)
     if kind != "un-trained":
         found["apgd"] = partial(_climbing, item, seed, steps, starts)
-    if name in ("sense", *IMPLICIT) or (name in FITS and FITS[name].maps):
+    if name in ("sense", *IMPLICIT):
         found["joint"] = partial(_jointly, name, item, seed)
     if name in FITS and FITS[name].maps:
-        found["consistency"] = partial(_through_consistency, name, item, seed)
+        settings = replace(FITS[name], steps=fit_steps or FITS[name].steps)
+        found["joint"] = partial(_jointly_fitted, settings, item, seed)
+        if settings.consistency:  # else the last step is no minimum, but puts the measured entries in place
+            found["consistency"] = partial(_through_consistency, settings, item, seed)
     if kind == "own" or name.startswith("sigpy"):
         found["black box"] = partial(_blindly, seed, evaluations)
     return found
@@ -73,26 +82,30 @@ def _jointly(name: str, item: Slice, seed: int, threat: Threat) -> Found:
     """The joint attack, with the penalty of the method and the truth as the clean coil maps see it."""
     y, mask = threat.kspace, threat.mask
     sense = Sense(espirit(y, mask), mask)
-    if name in FITS:
-        decoder = Decoder(y, mask, FITS[name], seed)
-        return joint(threat, sense, decoder, truth(item, sense), steps=400, looks=1)
     image = Iterate(sense.adjoint(y), sense.bound, _penalty(name, item.source, y, mask))
     return joint(threat, sense, image, truth(item, sense))
 
 
+def _jointly_fitted(settings: Settings, item: Slice, seed: int, threat: Threat) -> Found:
+    """The joint attack on an un-trained network, with its weights in place of the image."""
+    sense = Sense(espirit(threat.kspace, threat.mask), threat.mask)
+    decoder = Decoder(threat.kspace, threat.mask, settings, seed)
+    return joint(threat, sense, decoder, truth(item, sense), steps=min(400, settings.steps), looks=1)
+
+
 @torch.no_grad()
-def _through_consistency(name: str, item: Slice, seed: int, threat: Threat) -> Found:
+def _through_consistency(settings: Settings, item: Slice, seed: int, threat: Threat) -> Found:
     """The worst for the last step of an un-trained method, x = (A^H A + w)^-1 (A^H y + w G), with G held.
 
     That step is linear in y, so its worst case is known. Then the network is fitted to y + e, which moves G, and the
     next e is the worst for that; of `ROUNDS` the worst counts.
     """
     y, mask, best = threat.kspace, threat.mask, Best(threat)
-    problem = Problem(y, mask, FITS[name], seed)
+    problem = Problem(y, mask, settings, seed)
     sense = Sense(espirit(y, mask), mask)
     linear, e = LinearSense(sense, problem.w, tolerance=1e-4), torch.zeros_like(y)
     for _ in range(ROUNDS):
-        generated = (sense.maps.conj() * fit(y + e, mask, FITS[name], seed).coils).sum(-3)
+        generated = (sense.maps.conj() * fit(y + e, mask, settings, seed).coils).sum(-3)
         offset = linear.solve(sense.adjoint(y) + problem.w * generated) - truth(item, sense)
         e, _ = worst_case(linear, threat.radius[0, 0, 0], offset, seed, steps=60)
         best.offer(e[None], threat.loss(e)[None])

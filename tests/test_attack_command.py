@@ -14,6 +14,7 @@ from helpers.attacks.worst import worst
 from helpers.data import fastmri
 from helpers.data.scanner import draw_volume
 from helpers.errors import BadInput
+from helpers.fits import FITS
 from helpers.profiles import profile
 
 METHODS = ["zero-filled", "sense", "wavelet", "tv", "sigpy-sense", "unet-knee", "varnet-knee", "irim-knee"]
@@ -34,6 +35,14 @@ def test_every_family_is_attacked_by_the_same_rules(knee, method, capsys):
     assert row["eps"] == pytest.approx(0.02, rel=1e-4)
     assert row["ssim"] <= row["ssim_noise"] <= row["ssim_clean"] + 0.01
     assert row["attack"] != "noise" and row["noise_levels"] > 0 and row["distance_to_clean"] > 0
+
+
+@pytest.mark.parametrize("method", [name for name in FITS if name != "dip-first"])  # whose step takes seconds
+def test_so_is_every_un_trained_fit(knee, method, capsys):
+    """After one step each: a method of its own, badly fitted, under the same rules as the fit to its end."""
+    assert main(["attack", str(knee), "--method", method, "--eps", "0.02", "--fit-steps", "1", "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert row["eps"] == pytest.approx(0.02, rel=1e-4) and row["distance_to_clean"] > 0
 
 
 def test_a_method_that_remembers_is_caught():
@@ -82,6 +91,7 @@ def test_the_worst_is_the_worst_and_says_who_found_it():
         (["--method", "sense", "--eps", "0"], "strength eps is above 0"),
         (["--method", "sense", "--eps", "0.1", "--steps", "0"], "at least 1"),
         (["--method", "sense"], "--eps"),
+        (["--method", "sense", "--eps", "0.1", "--fit-steps", "5"], "no option 'steps'"),
     ],
 )
 def test_bad_arguments_are_one_sentence(knee, arguments, sentence, capsys):

@@ -34,6 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="truth",
         help="what the image is driven from (default: truth)",
     )
+    parser.add_argument(
+        "--fit-steps", type=int, help="of an un-trained network, which is then another method (default: its own)"
+    )
     parser.add_argument("--slice", type=int, help="number of the slice, counted from 0 (default: all)")
     parser.add_argument("--seed", type=int, default=0, help="of mask, starts and noise (default: 0)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
@@ -41,13 +44,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    methods.load(args.method, source="knee")  # what is wrong with a name is said before any file is read
+    methods.load(args.method, source="knee", **fitted(args))  # what is wrong is said before any file is read
     device = usable(args.device)
-    if min(args.steps, args.starts) < 1 or args.seed < 0:
-        raise BadInput("--steps and --starts must be at least 1, and --seed at least 0")
+    if min(args.steps, args.starts, args.fit_steps or 1) < 1 or args.seed < 0:
+        raise BadInput("--steps, --starts and --fit-steps must be at least 1, and --seed at least 0")
     work = [(data, index) for name in args.files for data in [scans(name)] for index in wanted(data, name, args.slice)]
     show(rows(args, work, device), args.json)
     return 0
+
+
+def fitted(args: argparse.Namespace) -> dict:
+    """Options of an un-trained network; BadInput, from `load`, where another method is given any."""
+    return {} if args.fit_steps is None else {"steps": args.fit_steps}
 
 
 def rows(args: argparse.Namespace, work: list, device: torch.device) -> Iterator[dict]:
@@ -59,12 +67,14 @@ def rows(args: argparse.Namespace, work: list, device: torch.device) -> Iterator
                 raise BadInput(f"{path} has no reference: there is nothing to score an attack against")
             mask = study.mask_of(item, seed=args.seed)
             y, truth = item.kspace * mask, item.target
-            make = partial(methods.load, args.method, source=item.source)
+            make = partial(methods.load, args.method, source=item.source, **fitted(args))
             with torch.no_grad():
                 clean = study.crop(make()(y, mask), item)
             reference = truth if args.away_from == "truth" else clean
-            attacked = known_attacks.differentiable(args.method, item.source)
-            attacks = known_attacks.known(args.method, item, args.seed, args.steps, args.starts)
+            attacked = known_attacks.differentiable(args.method, item.source, **fitted(args))
+            attacks = known_attacks.known(
+                args.method, item, args.seed, args.steps, args.starts, fit_steps=args.fit_steps
+            )
             for eps in args.eps:
                 threat = Threat(attacked, y, mask, eps, reference)
                 name, found = worst(make, threat, attacks, known_attacks.agreement(args.method))
