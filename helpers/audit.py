@@ -21,6 +21,7 @@ LINEAR = "sense, complex image"  # whose exact worst case is known
 METHODS = (LINEAR, "sense", "wavelet", "tv", "unet", "varnet", "convdecoder")
 STEPS = (5, 10, 20, 40)
 EPS = 0.02
+FLAT = 0.05  # of the increase: a curve that gains less in its last quarter has come to its end
 
 
 def rows(item: Slice, name: str, eps: float = EPS, seed: int = 0) -> Iterator[dict]:
@@ -87,13 +88,25 @@ def shares(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(share=increase / known)
 
 
-def sentence(table: pd.DataFrame, flat: float = 0.05) -> str:
-    """For which methods the audit carries a comparison: whose APGD added less than `flat` in its last quarter."""
+def late_gains(table: pd.DataFrame) -> pd.Series:
+    """By method, what the last quarter of APGD's steps added, as a share of all that it found; table: of `shares`."""
     last = table[(table["attack"] == "apgd") & (table["steps"] == table["steps"].max())]
     best = last.sort_values("share").groupby(["method", "volume", "slice"]).tail(1)
-    late = best.groupby("method")["flattened"].mean()
-    flat_ones, climbing = (", ".join(late[choice].index) or "none" for choice in (late < flat, late >= flat))
+    return best.groupby("method")["flattened"].mean()
+
+
+def trusted(table: pd.DataFrame) -> set[str]:
+    """The methods whose loss is known well enough to rank them: those on which APGD has come to its end."""
+    late = late_gains(table)
+    return set(late[late < FLAT].index)
+
+
+def sentence(table: pd.DataFrame) -> str:
+    """For which methods the audit carries a comparison, in words."""
+    late = late_gains(table)
+    flat_ones, climbing = (", ".join(late[choice].index) or "none" for choice in (late < FLAT, late >= FLAT))
     return (
-        f"APGD's last quarter added less than {100 * flat:g} % of what it found in all for: **{flat_ones}**; still"
-        f" climbing: **{climbing}**. Methods that are still climbing may be less robust than they look."
+        f"APGD's last quarter added less than {100 * FLAT:g} % of what it found in all for: **{flat_ones}**; still"
+        f" climbing: **{climbing}**. Methods that are still climbing,"
+        " and those without gradients, may be less robust than they look, and no ranking is read off that."
     )

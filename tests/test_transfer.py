@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from helpers import attack_figures, audit, methods, published, published_attacks, study, transfer, verdicts
+from helpers import attack_figures, audit, methods, published, published_attacks, stats, study, transfer, verdicts
 from helpers.__main__ import main
 from helpers.data.scanner import draw_volume
 from helpers.errors import BadInput
@@ -82,11 +82,22 @@ def test_losses_and_verdicts_are_read_off_the_matrix():
     for pair, value in lost.items():
         assert found[pair] == pytest.approx(value)
     assert found["worst", "wavelet"] == pytest.approx(0.15)
-    judged = verdicts.judged(table, 0.02)["corrected"]
+    judged = verdicts.judged(table, 0.02, {"unet"})["corrected"]
     assert judged["unet is hurt more by its own perturbation than by noise"].endswith("supported")
     assert judged["what is found for wavelet hurts unet less than wavelet"].endswith("supported")
     assert judged["what is found for unet hurts wavelet less than unet"].startswith("0.050")
     assert not judged.index.str.contains("convdecoder").any()
+
+
+def test_no_ranking_rests_on_an_attack_that_may_be_too_weak():
+    """What seems to lose less must have been attacked well; what loses more has lost that much anyway."""
+    claim = verdicts.Claim("varnet is less robust than unet", ("varnet", "varnet"), ("unet", "unet"), ranking=True)
+    above, below = (stats.Interval(mean, mean - 0.01, mean + 0.01, 10, 10) for mean in (0.05, -0.05))
+    assert verdicts.verdict(claim, "corrected", above, {"unet"}) == "supported"
+    assert verdicts.verdict(claim, "corrected", above, {"varnet"}).startswith("no verdict, the attack on unet")
+    assert verdicts.verdict(claim, "corrected", below, {"varnet"}) == "contradicted"
+    assert verdicts.verdict(claim, "corrected", below, {"unet"}).startswith("no verdict, the attack on varnet")
+    assert verdicts.verdict(claim, "published", below, ()) == "contradicted"
 
 
 def test_figures_of_the_matrix():
@@ -125,4 +136,5 @@ def test_the_audit_knows_the_worst_case_of_sense(item, monkeypatch):
     assert (rows[rows["attack"] == "noise"]["loss"] < longest["loss"].min()).all()
     shares = audit.shares(rows)
     assert (shares["share"] <= 1.001).all() and "climbing: **none**" in audit.sentence(shares)
+    assert audit.trusted(shares) == set(shares["method"]) and not audit.trusted(shares.assign(flattened=0.2))
     assert len(attack_figures.efforts(shares[shares["steps"] > 0]).axes) == 1
