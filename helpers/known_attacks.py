@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from helpers import methods
+from helpers import methods, study
 from helpers.attacks import Found, Threat
 from helpers.attacks.apgd import apgd
 from helpers.attacks.black_box import black_box, shaken
@@ -103,12 +103,14 @@ def _through_consistency(settings: Settings, item: Slice, seed: int, threat: Thr
     y, mask, best = threat.kspace, threat.mask, Best(threat)
     problem = Problem(y, mask, settings, seed)
     sense = Sense(espirit(y, mask), mask)
-    linear, e = LinearSense(sense, problem.w, tolerance=1e-4), torch.zeros_like(y)
+    linear, fitted = LinearSense(sense, problem.w, tolerance=1e-4), fit(y, mask, settings, seed)
+    best.evaluations = 1
     for _ in range(ROUNDS):
-        generated = (sense.maps.conj() * fit(y + e, mask, settings, seed).coils).sum(-3)
+        generated = (sense.maps.conj() * fitted.coils).sum(-3)
         offset = linear.solve(sense.adjoint(y) + problem.w * generated) - truth(item, sense)
         e, _ = worst_case(linear, threat.radius[0, 0, 0], offset, seed, steps=60)
-        best.offer(e[None], threat.loss(e)[None])
+        fitted = fit(y + e, mask, settings, seed)
+        best.offer(e[None], threat.distance(study.crop(fitted.image, item))[None])
     return best.found()
 
 

@@ -51,7 +51,11 @@ class Threat:
 
     def loss(self, e: Tensor) -> Tensor:
         """What an attack maximizes: ||f(y + e) - reference||^2 / ||reference||^2; (..., coil, ky, kx) to (...)."""
-        difference = (self.images(e) - self.reference).abs().square().sum((-2, -1))
+        return self.distance(self.images(e))
+
+    def distance(self, images: Tensor) -> Tensor:
+        """||images - reference||^2 / ||reference||^2 of what the method has made: (..., y, x), cropped, to (...)."""
+        difference = (images - self.reference).abs().square().sum((-2, -1))
         return difference / self.reference.abs().square().sum((-2, -1))
 
     def slope(self, e: Tensor) -> tuple[Tensor, Tensor]:
