@@ -20,7 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser, volumes: int, chosen: Sequenc
     parser.add_argument("--acquisition", default="CORPD_FBK", help='of the slices, "" for any (default: CORPD_FBK)')
     parser.add_argument("--volumes", type=int, default=volumes, help=f"one slice of each (default: {volumes})")
     parser.add_argument("--profile", default="laptop", choices=PROFILES, help="size of drawn slices (default: laptop)")
-    parser.add_argument("--methods", nargs="+", default=chosen, help=f"(default: {', '.join(chosen)})")
+    parser.add_argument(
+        "--methods", nargs="+", default=chosen, help=f"names or MODULE:FUNCTION (default: {' '.join(chosen)})"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of masks, noise and starts (default: 0)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
     parser.add_argument("--jobs", type=int, default=1, help="slices at a time (default: 1)")

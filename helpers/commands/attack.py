@@ -24,7 +24,7 @@ from helpers.errors import BadInput
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", nargs="+", metavar="FILE", help="k-space: files or folders")
-    parser.add_argument("--method", required=True, help="name of a method; python -m helpers methods lists them")
+    parser.add_argument("--method", required=True, help="a name, see python -m helpers methods, or MODULE:FUNCTION")
     parser.add_argument("--eps", type=float, nargs="+", required=True, help="strengths ||e|| / ||y||, such as 0.02")
     parser.add_argument("--steps", type=int, default=20, help="of the gradient attack (default: 20)")
     parser.add_argument("--starts", type=int, default=1, help="of the gradient attack (default: 1)")

@@ -7,16 +7,11 @@ Example: python -m helpers evaluate wavelet tv my_package.my_module:reconstruct 
 """
 
 import argparse
-import importlib
 import json
 import shlex
-import sys
-import traceback
 from pathlib import Path
 
 import pandas as pd
-import torch
-from torch import Tensor
 
 from helpers import methods, stats, study, zoo
 from helpers.commands import show
@@ -38,29 +33,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
     parser.add_argument("--table", type=Path, help="CSV of all rows, resumable")
     parser.add_argument("--json", action="store_true", help="print one JSON object a row of the summary")
-
-
-def own(name: str) -> study.Method:
-    """The function that MODULE:FUNCTION names; BadInput where there is none."""
-    module, _, attribute = name.partition(":")
-    sys.path.insert(0, "")  # a module beside the reader, as python -m finds it
-    try:
-        function = getattr(importlib.import_module(module), attribute)
-    except Exception as error:  # whatever a reader's module does on import
-        raise BadInput(
-            f"{name} cannot be imported ({error!r}); write MODULE:FUNCTION of something importable"
-        ) from error
-    if not callable(function):
-        raise BadInput(f"{name} is not a function; it must be reconstruct(kspace, mask) -> image")
-
-    def guarded(kspace: Tensor, mask: Tensor) -> Tensor:
-        try:
-            return torch.as_tensor(function(kspace, mask))
-        except Exception as error:
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            raise BadInput(f"{name} failed with {error!r} at {place.filename}:{place.lineno}") from error
-
-    return guarded
 
 
 def known(path: Path | None, names: list[str]) -> tuple[pd.DataFrame, dict[str, str]]:
@@ -92,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
     if args.volumes < 1 or args.slices < 1 or min(args.seed) < 0:
         raise BadInput("--volumes and --slices must be at least 1, and --seed at least 0")
     usable(args.device)
-    chosen = [(name, own(name) if ":" in name else methods.load(name)) for name in args.methods]
+    for name in args.methods:
+        methods.load(name)  # what is wrong with a name is said before anything is measured
     rows, checksums = known(args.table, args.methods)
     have = set(zip(rows["method"], rows["volume"], rows["slice"], rows["seed"], strict=True))
     command = f"python -m helpers evaluate {shlex.join(args.methods)} --data {shlex.join(args.data)}"
@@ -101,11 +74,10 @@ def run(args: argparse.Namespace) -> int:
     size = profile(args.profile)
     for data in args.data:
         slices = open_data(data, profile=size, split="test", volumes=args.volumes, slices=args.slices)
-        for name, function in chosen:
-            group = {name: function} if ":" in name else [name]
+        for name in args.methods:
             for seed in args.seed:
                 skip = lambda name, item, seed=seed: (name, item.volume, item.number, seed) in have  # noqa: E731
-                for row in study.evaluate(group, slices, skip=skip, device=args.device, progress=True, seed=seed):
+                for row in study.evaluate([name], slices, skip=skip, device=args.device, progress=True, seed=seed):
                     new = pd.DataFrame([row | {"seed": seed}])
                     rows = pd.concat([rows, new]) if len(rows) else new
                     if args.table:

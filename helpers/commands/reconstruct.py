@@ -32,7 +32,7 @@ SCORES = ("ssim", "psnr", "nmse", "ssim_object", "nmse_object")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", nargs="+", metavar="FILE", help="k-space: files or folders")
-    parser.add_argument("--method", required=True, help="name of a method; python -m helpers methods lists them")
+    parser.add_argument("--method", required=True, help="a name, see python -m helpers methods, or MODULE:FUNCTION")
     kinds = (*masks.KINDS, "given")
     parser.add_argument(
         "--mask", choices=kinds, help="kind of mask (default: given where the file has one, else random)"

@@ -18,6 +18,7 @@ from torch import Tensor
 from helpers import weights, zoo
 from helpers.errors import BadInput
 from helpers.fits import FITS
+from helpers.methods import own
 from helpers.networks import NETWORKS
 
 Method = Callable[[Tensor, Tensor], Tensor]
@@ -71,10 +72,15 @@ def load(name: str, source: str = "brain", **options) -> Method:
 
     source: whose data it is, "knee", "brain" or "stanford"; methods with a tuned weight take it from there unless
     `lam` is given, and "unet", "varnet" and "irim" stand for the network of the zoo that was trained on that anatomy.
+    MODULE:FUNCTION is a reader's own, see `own.load`.
     options: further arguments of the method's own function. BadInput names the choices.
     """
     if name in NETWORKS:
         name = f"{name}-{ANATOMY.get(source, source)}"
+    if ":" in name and not name.startswith(weights.PREFIX):
+        if options:
+            raise BadInput(f"{name} has no options")
+        return own.load(name)
     entry = _entry(name)
     function = getattr(import_module(f"helpers.methods.{entry.module}"), entry.function)
     known = list(signature(function).parameters)[2:]

@@ -1,0 +1,73 @@
+"""A reader's own method goes through every command by its name MODULE:FUNCTION, with gradients or without."""
+
+import json
+import sys
+
+import pandas as pd
+import pytest
+import torch
+
+from helpers import methods
+from helpers.__main__ import main
+from helpers.data import fastmri
+from helpers.data.scanner import draw_volume
+from helpers.errors import BadInput
+from helpers.profiles import profile
+
+MODULE = """
+import numpy as np
+from helpers import fourier, physics
+
+def differentiable(kspace, mask):
+    assert kspace.ndim == 3, "one slice at a time"
+    return physics.rss(fourier.ifft2c(kspace))
+
+def leaves_torch(kspace, mask):
+    k = np.fft.ifftshift(kspace.numpy(), axes=(-2, -1))
+    images = np.fft.fftshift(np.fft.ifft2(k, norm="ortho"), axes=(-2, -1))
+    return np.sqrt((np.abs(images) ** 2).sum(-3)).astype(np.float32)
+"""
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    (tmp_path / "reader.py").write_text(MODULE)
+    fastmri.write_volume(tmp_path / "knee.h5", draw_volume("knee", 0, profile("smoke"), slices=1))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield tmp_path
+    sys.modules.pop("reader", None)
+
+
+def said(capsys) -> dict:
+    return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+def test_it_is_attacked_as_ours_are(mine, capsys):
+    """Both do what zero-filled does; the one that leaves torch is searched without gradients, and gives way less."""
+    rows = {}
+    for name in ("zero-filled", "reader:differentiable", "reader:leaves_torch"):
+        assert main(["attack", "knee.h5", "--method", name, "--eps", "0.05", "--steps", "5", "--json"]) == 0
+        rows[name] = said(capsys)
+    ours, same, blind = rows.values()
+    assert same["attack"] == ours["attack"] == "apgd" and same["ssim"] == pytest.approx(ours["ssim"], abs=1e-4)
+    assert blind["ssim_clean"] == pytest.approx(ours["ssim_clean"], abs=1e-4) and blind["attack"] != "apgd"
+    assert ours["nmse"] >= blind["nmse"] and blind["ssim"] < blind["ssim_noise"]
+
+
+def test_it_is_reconstructed_and_transferred(mine, capsys):
+    name = "reader:differentiable"
+    assert main(["reconstruct", "knee.h5", "--method", name, "--json"]) == 0
+    assert said(capsys)["ssim"] > 0.3
+    options = ["--profile", "smoke", "--volumes", "1", "--eps", "0.05", "--steps", "3", "--protocol", "corrected"]
+    assert main(["transfer", "--methods", name, "sense", *options, "--table", "mine.csv"]) == 0
+    found = pd.read_csv("mine.csv").set_index(["attacked", "method"])["ssim"]
+    assert found[name, name] < found["noise", name]
+
+
+def test_a_batch_is_its_slices_and_options_are_refused(mine):
+    method = methods.load("reader:leaves_torch")
+    kspace, mask = torch.randn(2, 3, 4, 8, 6, dtype=torch.complex64), torch.ones(6, dtype=torch.bool)
+    assert torch.equal(method(kspace, mask)[1, 2], method(kspace[1, 2], mask))
+    with pytest.raises(BadInput, match="no options"):
+        methods.load("reader:differentiable", lam=1.0)
