@@ -87,21 +87,23 @@ def matrix(table: pd.DataFrame, eps: float, protocol: str = "corrected", score: 
 
 
 def efforts(table: pd.DataFrame) -> Figure:
-    """What an attack reaches against its steps, as a share of the most that is known: does it flatten?
+    """What each gradient attack reaches against its steps, as a share of the most that is known: does it flatten?
 
-    table: of `audit.shares`. One pair of axes for each start; bands are 95 % intervals over volumes.
+    table: of `audit.shares`, with steps. One pair of axes for each attack and start; bands are 95 % intervals over
+    volumes.
     """
+    table = table.assign(start=table["attack"] + " from " + table["start"])
     starts, methods = (list(dict.fromkeys(table[key])) for key in ("start", "method"))
     looks = {
         "palette": {method: figures.color(method) for method in methods},
         "dashes": {method: (2, 2) if "," in method else "" for method in methods},
     }
-    figure, grid = plt.subplots(1, len(starts), figsize=(4 * len(starts) + 2, 3.4), sharey=True, squeeze=False)
+    figure, grid = plt.subplots(1, len(starts), figsize=(3.2 * len(starts) + 2, 3.4), sharey=True, squeeze=False)
     for axes, start in zip(grid.flat, starts, strict=True):
         rows = table[table["start"] == start]
         shown = {"hue": "method", "style": "method", "hue_order": methods, "style_order": methods, **looks}
         sns.lineplot(rows, x="steps", y="share", **shown, markers=["o"] * len(methods), ax=axes, seed=0)
-        axes.set(xscale="log", xlabel="steps", title=f"start: {start}")
+        axes.set(xscale="log", xlabel="steps", title=start)
         axes.set_ylabel("increase of the error,\nshare of the worst known")
         axes.set_xticks(sorted(rows["steps"].unique()), [f"{steps:g}" for steps in sorted(rows["steps"].unique())])
         axes.minorticks_off()

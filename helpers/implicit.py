@@ -11,7 +11,7 @@ from helpers.physics import Sense
 from helpers.solvers import soft_threshold
 from helpers.total_variation import from_planes, gradient, gradient_adjoint, power, to_planes
 
-# An attack normalizes its gradient, whose cosine to the exact one is .9999 with these two.
+# An attack normalizes its gradient, whose cosine to the exact one is above .99 with these two.
 TOLERANCE = 0.03  # of the linear solve, relative
 FLAT = 3e-3  # gradients of an image that are shorter, in the unit of the data, are taken for zero, and stay so
 

@@ -124,10 +124,13 @@ def noise_level(kspace: Tensor, mask: Tensor) -> Tensor:
     of the measured entries, by |ky|, is that of a Rayleigh distribution, sqrt(2 ln 2) deviations; entries that are
     exactly zero were never measured. Edges of the image make the level too high where the noise is low.
 
+    No gradient passes: that of a median lies in one entry, is so large there that it hides all others, and says
+    nothing about a step of any length. Attacks that followed it missed most of what they look for.
+
     kspace: (..., coil, ky, kx) complex, zero where nothing was measured; mask: (kx,) or (ky, kx) bool. Returns
     (...) real, in the units of kspace; 0 for a measurement of zeros.
     """
-    ny = kspace.shape[-2]
+    kspace, ny = kspace.detach(), kspace.shape[-2]
     counts = mask.expand(kspace.shape[-2:]).sum(-1)
     outermost = (torch.arange(ny, device=counts.device) - ny // 2).abs().argsort(descending=True, stable=True)
     enough = counts[outermost].cumsum(0) >= OUTER * counts.sum()

@@ -1,13 +1,14 @@
 """Implicit gradients of l1 and TV: those of problems solved anew; the value of unrolling without its memory."""
 
 import warnings
+from functools import partial
 
 import pytest
 import torch
 from made import coil_images
 
 from helpers.fourier import fft2c
-from helpers.implicit import attached, l1, tv
+from helpers.implicit import TOLERANCE, attached, l1, tv
 from helpers.masks import random_mask
 from helpers.methods import load, wavelet
 from helpers.methods import tv as methods_tv
@@ -109,8 +110,14 @@ def test_the_gradient_of_tv_is_that_of_problems_solved_anew():
     torch.testing.assert_close(slope_lam, (ends[0] - ends[1]) / (2 * h), rtol=1e-3, atol=0)
 
 
-def test_the_whole_method_agrees_with_unrolling_and_keeps_less():
-    """Both differentiate the same function; they differ by how far the solver has come, and by the maps held fixed."""
+@pytest.mark.parametrize(("tolerance", "error"), [(1e-6, 1e-3), (TOLERANCE, 0.1)])
+def test_the_whole_method_agrees_with_unrolling_and_keeps_less(monkeypatch, tolerance, error):
+    """Both differentiate the same function; they differ by how exactly the linear equation is solved.
+
+    Unrolled iterations use compressed coils, which leave out a thousandth of the energy; here they use all.
+    """
+    monkeypatch.setattr(wavelet, "minimizer", partial(l1, tolerance=tolerance))
+    monkeypatch.setattr(Sense, "compressed", lambda self: self)
     images = coil_images(3, 48, 40)
     noise = torch.randn(images.shape, dtype=images.dtype, generator=torch.Generator().manual_seed(0))
     mask = random_mask(40, 2, 0.2)
@@ -121,5 +128,5 @@ def test_the_whole_method_agrees_with_unrolling_and_keeps_less():
         y = kspace.clone().requires_grad_()
         gradients.append(torch.autograd.grad(method(y, mask).square().sum(), y)[0] * mask)
         kept.append(kept_bytes(lambda method=method, y=y: method(y, mask)))
-    assert (gradients[0] - gradients[1]).norm() < 0.02 * gradients[1].norm()
+    assert (gradients[0] - gradients[1]).norm() < error * gradients[1].norm()
     assert kept[0] < kept[1] / 20
