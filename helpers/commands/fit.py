@@ -24,6 +24,7 @@ from helpers.profiles import PROFILES, profile
 from helpers.untrained import LOOK, fit
 
 SCORES = ("ssim", "psnr", "ssim_object")
+PRECISIONS = ("float32", "bfloat16")
 COLUMNS = ["method", "source", "volume", "slice", "step", "seconds", "loss", "held_loss", *SCORES]
 CHECKPOINTS = Path(__file__).resolve().parents[2] / "_build" / "fits"
 
@@ -35,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", default="laptop", choices=PROFILES, help="size of drawn slices (default: laptop)")
     parser.add_argument("--seed", type=int, default=0, help="of weights, input, held-out lines and mask (default: 0)")
     parser.add_argument("--steps", type=int, help="default: the method's own")
+    parser.add_argument("--precision", choices=PRECISIONS, help="of the convolutions; default: the method's own")
     parser.add_argument("--look", type=int, default=50, help="steps between two scores, a multiple of 10 (default: 50)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
     parser.add_argument("--table", type=Path, help="CSV of all looks")
@@ -45,8 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.method not in FITS:
         raise BadInput(f"{args.method!r} is no un-trained method; choose one of {', '.join(FITS)}")
-    settings = FITS[args.method]
-    settings = settings if args.steps is None else replace(settings, steps=args.steps)
+    asked = {"steps": args.steps, "precision": args.precision}
+    settings = replace(FITS[args.method], **{name: value for name, value in asked.items() if value is not None})
     if min(args.slice, args.seed) < 0 or settings.steps < 1 or args.look < LOOK or args.look % LOOK:
         raise BadInput(f"--slice and --seed are at least 0, --steps 1, and --look a multiple of {LOOK}")
     drawn = (
@@ -62,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
     where = {"method": args.method, "source": item.source, "volume": item.volume, "slice": item.number}
     command = f"python -m helpers fit {args.method} --data {shlex.quote(args.data)}"
     command += f" --slice {args.slice} --profile {args.profile} --steps {settings.steps} --look {args.look}"
+    command += f" --precision {settings.precision}"
 
     def score(look: dict, image: Tensor) -> None:
         if look["step"] % args.look == 0 or look["step"] == settings.steps:
@@ -77,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
         settings,
         args.seed,
         watch=score,
-        checkpoint=args.checkpoints / f"{args.method}-{item.volume}-{item.number}-{args.seed}.pt",
+        checkpoint=args.checkpoints / f"{args.method}-{settings.precision}-{item.volume}-{item.number}-{args.seed}.pt",
         progress=True,
     )
     scored = [look for look in found.trajectory if "ssim" in look]
