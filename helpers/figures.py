@@ -247,6 +247,23 @@ def fit_curves(trajectory: Sequence[Mapping], best: int, size: float = 3.4) -> F
     return figure
 
 
+def recipes(fits: Mapping[str, pd.DataFrame], score: str = "ssim", size: float = 3.6) -> Figure:
+    """How the score of fits rises with the time they take, a panel a source, a line style a recipe.
+
+    fits: recipe in words to the looks of `python -m helpers fit`, of one slice of every source.
+    """
+    sources = sorted({source for looks in fits.values() for source in looks["source"]}, reverse=True)
+    figure, grid = plt.subplots(1, len(sources), figsize=(size * len(sources), 3.2), squeeze=False, sharey=True)
+    for axes, source in zip(grid[0], sources, strict=True):
+        for (words, looks), line in zip(fits.items(), ("-", "--", ":"), strict=False):
+            shown = looks[looks["source"] == source]
+            axes.plot(shown["seconds"], shown[score], line, color=color(shown["method"].iloc[0]), label=words)
+        axes.set(xscale="log", xlabel="seconds on one core", title=f"{source}, one slice")
+    grid[0, 0].set_ylabel(SCORES[score])
+    grid[0, -1].legend(loc="lower right")
+    return figure
+
+
 def intervals(table: pd.DataFrame, by: str = "anatomy", score: str = "ssim", axes: Axes | None = None) -> Figure:
     """Mean score of every method with its 95 % interval over volumes, one group of rows for each value of `by`.
 

@@ -77,13 +77,10 @@ def claims(
     return pd.DataFrame(rows, columns=list(rows[0]) if rows else ["claim", by]).set_index(["claim", by])
 
 
-def findings(quality: pd.DataFrame) -> list[str]:
-    """What the quality table says, one sentence a claim, with interval and verdict of every source."""
+def findings(quality: pd.DataFrame) -> pd.DataFrame:
+    """What the quality table says: a row a claim, with difference, interval and verdict of every source."""
     pairs = [("wavelet", "zero-filled"), ("tv", "wavelet"), ("convdecoder", "wavelet"), ("unet", "convdecoder")]
     pairs += [("unet", "wavelet"), ("varnet", "tv"), ("varnet", "unet")]
-    table = claims(matched(quality), pairs)
-    name = figures.SCORES["ssim"]
-    return [
-        f"**{claim}**, in {name}: " + "; ".join(f"{source} {row[name]}" for (_, source), row in rows.iterrows()) + "."
-        for claim, rows in table.groupby(level="claim", sort=False)
-    ]
+    found = claims(matched(quality), pairs)[figures.SCORES["ssim"]]
+    order = found.index.unique("claim")
+    return found.unstack("source").loc[order].fillna("not measured").rename_axis(index="claim, in SSIM", columns=None)

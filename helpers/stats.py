@@ -19,7 +19,8 @@ class Interval:
     volumes: int
 
     def __str__(self) -> str:
-        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        known = f"[{self.low:.3f}, {self.high:.3f}]" if self.volumes > 1 else "(one volume)"
+        return f"{self.mean:.3f} {known}"
 
 
 def interval(values, volumes, level: float = 0.95, seed: int = 0) -> Interval:

@@ -106,3 +106,18 @@ def test_fit_curves_show_losses_error_and_the_step_that_was_kept():
     assert all(list(axes.lines[0].get_xdata()) == [10, 20, 30] for axes in grid)
     assert all(axes.lines[1].get_xdata()[0] == 20 for axes in grid)
     assert grid[2].get_ylabel() == figures.SCORES["nmse"] and grid[0].get_yscale() == "log"
+
+
+def test_recipes_are_told_apart_and_every_slice_has_its_panel():
+    looks = pd.DataFrame(
+        {
+            "method": "convdecoder",
+            "source": ["knee", "knee", "brain", "brain"],
+            "seconds": [1, 2, 1, 2],
+            "ssim": [0.5, 0.6, 0.7, 0.8],
+        }
+    )
+    grid = figures.recipes({"long": looks.assign(seconds=100), "short": looks}).axes
+    assert [axes.get_title() for axes in grid] == ["knee, one slice", "brain, one slice"]
+    assert [line.get_linestyle() for line in grid[0].lines] == ["-", "--"]
+    assert grid[1].lines[1].get_ydata().tolist() == [0.7, 0.8] and grid[0].get_xscale() == "log"

@@ -14,7 +14,7 @@ def test_equal_values_leave_no_doubt():
 
 def test_one_volume_says_nothing():
     found = stats.interval([0.1, 0.9], ["a", "a"])
-    assert found.mean == 0.5 and np.isnan(found.low)
+    assert found.mean == 0.5 and np.isnan(found.low) and str(found) == "0.500 (one volume)"
 
 
 def test_repeated_slices_do_not_shrink_the_interval():

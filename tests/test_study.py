@@ -130,8 +130,8 @@ def test_findings_say_what_the_table_says():
         for v in range(4)
     ]
     said = results.findings(pd.DataFrame(rows))
-    assert "knee 0.150 [0.150, 0.150]: supported" in said[0]
-    assert "undecided" in said[-1]  # tv is no better than wavelet in this table
+    assert said.loc["wavelet above zero-filled", "knee"] == "0.150 [0.150, 0.150]: supported"
+    assert "undecided" in said.loc["tv above wavelet", "knee"]  # it is no better in this table
 
 
 def test_a_missing_table_is_a_sentence():
