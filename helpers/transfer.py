@@ -58,15 +58,16 @@ def rows(
     strength = eps if corrected else float(eps * item.kspace.norm() / y.norm())
     clean: dict[str, Tensor] = {}
     for attacked in ("nothing", "noise", *names):
-        attack, e = attacked, torch.zeros_like(y)
+        attack, e, own = attacked, torch.zeros_like(y), None
         if attacked == "noise":
             e = Threat(methods.load("zero-filled"), y, mask, strength, item.target).noise(seed)[0]
         elif attacked in names and corrected:
-            attack, e = worst_of_its_own(attacked, item, y, mask, eps, steps, seed)
+            attack, e, own = worst_of_its_own(attacked, item, y, mask, eps, steps, seed)
         elif attacked in names:
             attack, e = "published", as_published(attacked, item, y, mask, eps, strength, seed)
         for name in names:
-            image = reconstruction(name, item, y + e, mask, protocol, y)
+            made = own is not None and name == attacked  # anew, by `worst`
+            image = own if made else reconstruction(name, item, y + e, mask, protocol, y)
             before = clean.setdefault(name, image)
             yield {
                 "protocol": protocol,
@@ -84,12 +85,17 @@ def rows(
 
 def worst_of_its_own(
     name: str, item: Slice, y: Tensor, mask: Tensor, eps: float, steps: int, seed: int
-) -> tuple[str, Tensor]:
-    """The attack on a method that finds most for one slice, and what it finds."""
+) -> tuple[str, Tensor, Tensor]:
+    """The attack on a method that finds most for one slice, what it finds, and the image that comes of it.
+
+    Noise is left out, since the matrix has its own row.
+    """
     threat = Threat(known_attacks.differentiable(name, item.source), y, mask, eps, item.target)
+    attacks = known_attacks.known(name, item, seed, steps)
+    del attacks["noise"]
     make = partial(methods.load, name, source=item.source)
-    attack, found = worst(make, threat, known_attacks.known(name, item, seed, steps), known_attacks.agreement(name))
-    return attack, found.e
+    attack, found, image = worst(make, threat, attacks, known_attacks.agreement(name))
+    return attack, found.e, image
 
 
 def as_published(name: str, item: Slice, y: Tensor, mask: Tensor, eps: float, strength: float, seed: int) -> Tensor:

@@ -75,10 +75,10 @@ def test_the_worst_is_the_worst_and_says_who_found_it():
     mask = study.mask_of(item)
     threat = Threat(methods.load("sense"), item.kspace * mask, mask, 0.05, item.target)
     attacks = {"noise": noise, "pgd": lambda threat: pgd(threat, steps=5)}
-    name, found = worst(lambda: methods.load("sense"), threat, attacks)
-    assert name == "pgd" and found.loss > noise(threat).loss
+    name, found, image = worst(lambda: methods.load("sense"), threat, attacks)
+    assert name == "pgd" and found.loss > noise(threat).loss and torch.equal(threat.distance(image), found.loss)
     blind = methods.load("sigpy-sense")
-    name, found = worst(lambda: blind, Threat(blind, item.kspace * mask, mask, 0.05, item.target), attacks)
+    name, found, _ = worst(lambda: blind, Threat(blind, item.kspace * mask, mask, 0.05, item.target), attacks)
     assert name == "noise" and torch.isfinite(found.loss)
     with pytest.raises(BadInput, match="no attack without a gradient"):
         worst(lambda: blind, Threat(blind, item.kspace * mask, mask, 0.05, item.target), {"pgd": pgd})

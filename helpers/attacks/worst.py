@@ -13,31 +13,19 @@ from helpers.errors import BadInput
 AGREE = 0.05  # relative: what rounding may change in the loss of a method that is none of chance
 
 
-@torch.no_grad()
-def rescored(make: Callable[[], Method], threat: Threat, found: Found, agree: float = AGREE) -> Tensor:
-    """The loss of a perturbation, (...), by a method made anew, with nothing kept from the attack or the clean scan.
-
-    BadInput where it differs from what the attack saw by more than `agree`, relative: then the method gives other
-    images for the same measurement, as one does that remembers what it was given before.
-    """
-    loss = replace(threat, method=make()).loss(found.e)
-    if bool(((loss - found.loss).abs() > agree * torch.maximum(loss, found.loss)).any()):
-        seen, fresh = float(found.loss.max()), float(loss.max())
-        raise BadInput(f"the same measurement gave a loss of {seen:.3g} and, by the method made anew, of {fresh:.3g}")
-    return loss
-
-
 def worst(
     make: Callable[[], Method],
     threat: Threat,
     attacks: Mapping[str, Callable[[Threat], Found]],
     agree: float = AGREE,
-) -> tuple[str, Found]:
-    """The attack that found the worst perturbation of one slice, and what it found, its loss scored anew.
+) -> tuple[str, Found, Tensor]:
+    """The attack that found the worst perturbation of one slice, what it found, and the image that the method makes.
 
-    make: gives the method, anew at each call; threat: for one slice, with the method as attacks may differentiate it;
-    attacks: by name; those that need a gradient are left out where there is none; agree: see `rescored`.
-    BadInput where none is left.
+    The image (y, x), cropped to the reference, and the loss come from the method made anew, with nothing kept from the
+    attack or the clean scan. make: gives the method, anew at each call; threat: for one slice, with the method as
+    attacks may differentiate it; attacks: by name; those that need a gradient are left out where there is none.
+    BadInput where none is left, and where the loss differs from what the attack saw by more than `agree`, relative:
+    then the method gives other images for the same measurement, as one does that remembers what it was given before.
     """
     best: tuple[str, Found] | None = None
     for name, attack in attacks.items():
@@ -50,4 +38,11 @@ def worst(
     if best is None:
         raise BadInput("there is no attack without a gradient among those that were given")
     name, found = best
-    return name, replace(found, loss=rescored(make, threat, found, agree))
+    with torch.no_grad():
+        image = replace(threat, method=make()).images(found.e)
+    loss = threat.distance(image)
+    if (loss - found.loss).abs() > agree * torch.maximum(loss, found.loss):
+        raise BadInput(
+            f"the same measurement gave a loss of {found.loss:.3g} and, by the method made anew, of {loss:.3g}"
+        )
+    return name, replace(found, loss=loss), image

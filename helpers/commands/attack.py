@@ -77,13 +77,10 @@ def rows(args: argparse.Namespace, work: list, device: torch.device) -> Iterator
             )
             for eps in args.eps:
                 threat = Threat(attacked, y, mask, eps, reference)
-                name, found = worst(make, threat, attacks, known_attacks.agreement(args.method))
-                by_chance = threat.noise(args.seed)[0]
-                images = {"": found.e, "_noise": by_chance}
+                name, found, image = worst(make, threat, attacks, known_attacks.agreement(args.method))
                 with torch.no_grad():
-                    images = {key: study.crop(make()(y + e, mask), item) for key, e in images.items()} | {
-                        "_clean": clean
-                    }
+                    by_chance = study.crop(make()(y + threat.noise(args.seed)[0], mask), item)
+                images = {"": image, "_noise": by_chance, "_clean": clean}
                 progress.update()
                 yield {
                     "method": args.method,
@@ -93,8 +90,8 @@ def rows(args: argparse.Namespace, work: list, device: torch.device) -> Iterator
                     "eps": float(found.e.norm() / y.norm()),
                     "attack": name,
                     **{f"ssim{key}": metrics.scores(image, truth)["ssim"] for key, image in images.items()},
-                    **{key: metrics.scores(images[""], truth)[key] for key in ("psnr", "nmse", "ssim_object")},
-                    "distance_to_clean": float((images[""] - clean).norm() / clean.norm()),
+                    **{key: metrics.scores(image, truth)[key] for key in ("psnr", "nmse", "ssim_object")},
+                    "distance_to_clean": float((image - clean).norm() / clean.norm()),
                     "noise_levels": known_attacks.noise_levels(found.e, y, mask),
                     "evaluations": found.evaluations,
                 }
