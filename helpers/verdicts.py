@@ -69,6 +69,26 @@ def lost(table: pd.DataFrame, score: str = "ssim") -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def whose(table: pd.DataFrame, eps: float, protocol: str = "corrected", score: str = "ssim") -> pd.DataFrame:
+    """What each method loses to its own perturbation, to noise, and to the worst of those made for others.
+
+    A row a method, means over slices; "made for" says for whom the worst of the others was found. NaN, and no name,
+    where no other method was attacked.
+    """
+    found = lost(table[(table["eps"] == eps) & (table["protocol"] == protocol)], score)
+    wide = found[found["attacked"] != WORST].pivot(index="attacked", columns="method", values="mean")
+    rows = {}
+    for name in wide.columns:
+        others = wide[name].drop(["noise", name])
+        rows[name] = {
+            "its own": wide.loc[name, name],
+            "noise": wide.loc["noise", name],
+            "another's": others.max(),
+            "made for": others.idxmax() if len(others) else "",
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(f"loss of {figures.SCORES[score]} to")
+
+
 def judged(table: pd.DataFrame, eps: float, trusted: Collection[str], score: str = "ssim") -> pd.DataFrame:
     """The paper's claims at one strength: the difference with its interval and the verdict, a column a protocol.
 

@@ -82,6 +82,9 @@ def test_losses_and_verdicts_are_read_off_the_matrix():
     for pair, value in lost.items():
         assert found[pair] == pytest.approx(value)
     assert found["worst", "wavelet"] == pytest.approx(0.15)
+    whose = verdicts.whose(table, 0.02).loc["wavelet"]
+    assert whose["its own"] == pytest.approx(0.1) and whose["noise"] == pytest.approx(0, abs=1e-9)
+    assert whose["another's"] == pytest.approx(0.15) and whose["made for"] == "unet"
     judged = verdicts.judged(table, 0.02, {"unet"})["corrected"]
     assert judged["unet is hurt more by its own perturbation than by noise"].endswith("supported")
     assert judged["what is found for wavelet hurts unet less than wavelet"].endswith("supported")
