@@ -44,20 +44,25 @@ def strengths(table: pd.DataFrame, score: str = "ssim", protocol: str = "correct
     lost = verdicts.lost(table[table["protocol"] == protocol], score)
     methods = [name for name in figures.COLORS if name in set(lost["method"])]
     panels = ["noise", *methods]
-    figure, grid = plt.subplots(1, len(panels), figsize=(0.78 * size * len(panels), size), sharey=True)
-    for axes, attacked in zip(grid, panels, strict=True):
+    rows_of_panels = -(-len(panels) // 3)
+    figure, grid = plt.subplots(
+        rows_of_panels, 3, figsize=(3 * size, size * rows_of_panels), sharex=True, sharey=True, squeeze=False
+    )
+    for axes in grid.flat[len(panels) :]:
+        axes.set_axis_off()
+    for axes, attacked in zip(grid.flat, panels, strict=False):
         for method in methods:
             rows = lost[(lost["attacked"] == attacked) & (lost["method"] == method)]
             hue = figures.color(method)
             axes.plot(rows["eps"], -rows["mean"], "o-", color=hue, label=method)
             axes.fill_between(rows["eps"], -rows["low"], -rows["high"], color=hue, alpha=0.2, linewidth=0)
         axes.set_title("Gaussian noise" if attacked == "noise" else f"found for {attacked}", fontsize=12)
-        axes.set(xlabel="eps", xscale="log")
+        axes.set(xlabel="strength eps", xscale="log")
         axes.set_xticks(sorted(lost["eps"].unique()), [f"{eps:g}" for eps in sorted(lost["eps"].unique())])
         axes.minorticks_off()
     n = table.groupby(["volume", "slice"]).ngroups
-    grid[0].set_ylabel(f"change of {figures.SCORES[score]} (n = {n} slices,\neach of another volume)")
-    grid[0].legend(fontsize=10)
+    figure.supylabel(f"change of {figures.SCORES[score]} (mean of n = {n} slices, each of another volume)", fontsize=12)
+    grid[0, 0].legend(fontsize=10, loc="lower left")
     return figure
 
 
