@@ -1,12 +1,12 @@
-"""What a gradient through l1-wavelet and TV costs: implicit at the minimum, beside unrolling all iterations."""
+"""What attacks cost: gradients through l1-wavelet and TV beside unrolling, and the whole transfer matrix."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from helpers import methods, solvers
+from helpers import methods, solvers, transfer
 from helpers.bench import Contest, alternate, cpu_seconds, problem
 from helpers.methods import tv, wavelet
 from helpers.networks.memory import kept_bytes
@@ -36,6 +36,20 @@ def measure(coils: int = 8, size: int = 160, runs: int = 3) -> Iterator[dict[str
                 }
     finally:
         torch.set_num_threads(threads)
+
+
+def matrix(
+    size: str = "laptop", names: Sequence[str] = transfer.METHODS, cores: int = 2
+) -> Iterator[dict[str, object]]:
+    """What the whole transfer matrix takes, from one slice at one strength under each protocol: a row a protocol.
+
+    hours: of all slices and strengths, on so many cores with a slice each.
+    """
+    (item,) = transfer.slices(size=size, count=1)
+    for protocol in transfer.PROTOCOLS:
+        seconds = cpu_seconds(lambda protocol=protocol: list(transfer.rows(item, transfer.EPS[1], protocol, names)))
+        hours = seconds * transfer.COUNT * len(transfer.EPS) / cores / 3600
+        yield {"work": "transfer matrix", "size": size, "peer": protocol, "ours_s": seconds, "runs": 1, "hours": hours}
 
 
 def row(name: str, last: int | None, coils: int, size: int, runs: int) -> dict[str, object]:

@@ -108,3 +108,10 @@ def test_rows_of_gradients():
         assert FIELDS <= set(row) and row["kept_mb"] < row["peer_kept_mb"]
     for row in rows[::3]:
         assert row["cosine"] > 0.99 and row["kept_mb"] < row["peer_kept_mb"] / 5
+
+
+def test_the_hours_of_the_matrix():
+    rows = list(bench_attacks.matrix("smoke", ("unet",)))
+    assert [row["peer"] for row in rows] == ["corrected", "published"]
+    pieces = 10 * 4 / 2
+    assert all(row["hours"] == pytest.approx(row["ours_s"] * pieces / 3600) and row["ours_s"] > 0 for row in rows)

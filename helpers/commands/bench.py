@@ -1,7 +1,8 @@
 """Time coil maps and solvers beside sigpy and BART, gradients beside unrolling, networks beside fastMRI's modules.
 
 One thread, medians of alternating runs, CPU seconds. A solver is timed until its objective is within 1e-3 of the
-minimum. BART is timed where it is installed (Debian: bart). Takes half an hour, with --quick a few minutes.
+minimum. BART is timed where it is installed (Debian: bart). At last, what the whole transfer matrix would take. Takes
+three quarters of an hour, with --quick a few minutes.
 Example: python -m helpers bench --quick --json
 """
 
@@ -31,6 +32,7 @@ def run(args: argparse.Namespace) -> int:
 
     bench.say_what_is_missing()
     rows = bench.measure(bench.SIZES[:1] if args.quick else bench.SIZES, args.runs)
-    more = () if args.quick else (bench_attacks.measure(runs=args.runs), bench_networks.measure(runs=args.runs))
+    slow = [bench_attacks.measure(runs=args.runs), bench_networks.measure(runs=args.runs), bench_attacks.matrix()]
+    more = [] if args.quick else slow
     show(chain(rows, *more), args.json)
     return 0

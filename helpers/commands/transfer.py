@@ -17,7 +17,7 @@ from helpers.resumable import measured
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    _attacked.add_arguments(parser, 10, transfer.METHODS)
+    _attacked.add_arguments(parser, transfer.COUNT, transfer.METHODS)
     parser.add_argument("--eps", type=float, nargs="+", default=transfer.EPS, help="strengths")
     parser.add_argument("--protocol", nargs="+", default=transfer.PROTOCOLS, choices=transfer.PROTOCOLS)
     parser.add_argument("--steps", type=int, default=20, help="of gradient attacks (default: 20)")
