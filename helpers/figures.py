@@ -260,7 +260,7 @@ def recipes(fits: Mapping[str, pd.DataFrame], score: str = "ssim", size: float =
             axes.plot(shown["seconds"], shown[score], line, color=color(shown["method"].iloc[0]), label=words)
         axes.set(xscale="log", xlabel="seconds on one core", title=f"{source}, one slice")
     grid[0, 0].set_ylabel(SCORES[score])
-    grid[0, -1].legend(loc="lower right")
+    grid[0, 0].legend(loc="upper left", fontsize=11)
     return figure
 
 
