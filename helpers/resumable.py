@@ -31,6 +31,7 @@ def measured(
     if missing := [key for key in keys if key not in rows]:
         raise BadInput(f"{table} has no column {missing[0]}, so that it cannot be gone on with; give another --table")
     have = set(rows[keys].itertuples(index=False, name=None))
+    work = list(work)
     left = [arguments for key, arguments in work if key not in have]
     with get_context("forkserver").Pool(jobs, torch.set_num_threads, (1,)) as pool:
         for new in tqdm(pool.imap_unordered(function, left), "pieces of work", len(left)):
@@ -38,4 +39,6 @@ def measured(
             rows = rows.sort_values(keys, kind="stable")
             if table:
                 study.keep(rows, table, made(len(rows)))
+    if table and have == {key for key, _ in work}:  # this command makes it, whoever began it
+        study.keep(rows, table, made(len(rows)))
     return rows.reset_index(drop=True)

@@ -125,6 +125,10 @@ def test_the_command_resumes_to_the_same_table(tmp_path, capsys):
     lines = whole.decode().splitlines(keepends=True)
     table.write_text("".join(lines[:4]))  # as a kill might leave it
     assert main(command) == 0 and table.read_bytes() == whole
+    made = table.with_suffix(".json")
+    said = made.read_text()
+    made.write_text(said.replace("--volumes 2", "--volumes 1"))  # as a shorter command that began the table
+    assert main(command) == 0 and made.read_text() == said
     assert main([*command[:1], "--volumes", "0"]) == 2
     assert main([*command[:1], "--methods", "magic"]) == 2
     assert main([*command[:1], "--data", "brain", "--volumes", "1"]) == 2
