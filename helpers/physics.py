@@ -18,11 +18,13 @@ OUTER = 0.05  # share of the measured entries that the noise is read from
 class Sense:
     """The measurement operator A = M F S of accelerated multi-coil MRI (equation of section 2 of the paper).
 
-    maps: (..., coil, y, x) complex, the sensitivities S; mask: (kx,) or (ky, kx) bool, the sampled entries M.
+    maps: (..., coil, y, x) complex, the sensitivities S; mask: (kx,) or (ky, kx) bool, the sampled entries M, or one
+    for every item of a batch, (..., 1, 1, kx) or (..., 1, ky, kx).
     """
 
     def __init__(self, maps: Tensor, mask: Tensor):
         self.maps, self.mask = maps, mask
+        self.columns = mask.ndim == 1 or mask.shape[-2] == 1
 
     def forward(self, image: Tensor) -> Tensor:
         """y = M F S x: image (..., y, x) complex to k-space (..., coil, ky, kx)."""
@@ -39,7 +41,7 @@ class Sense:
         Under a mask along kx alone it convolves each image row by itself: one-dimensional transforms suffice, and
         the rows are taken a few at a time, as many as the processor's cache holds.
         """
-        if self.mask.ndim == 2:
+        if not self.columns:
             axes = (-2, -1)
             spectra = fft.fft2(self.maps * image[..., None, :, :], dim=axes)
             return (self.maps.conj() * fft.ifft2(spectra * self.shifted_mask, dim=axes)).sum(-3)
@@ -59,7 +61,7 @@ class Sense:
         `share` of the energy of the maps, and the same number in all. Under a mask of points it is A itself.
         Source: Zhang et al., MRM 2013, geometric coil compression, with maps instead of data.
         """
-        if self.mask.ndim == 2:
+        if not self.columns:
             return self
         rows = self.maps.detach().transpose(-3, -2)
         energy, combinations = torch.linalg.eigh(rows @ rows.mH)  # from the least
@@ -76,7 +78,8 @@ class Sense:
     @cached_property
     def shifted_mask(self) -> Tensor:
         """The mask with its zero frequency first, as real numbers, which multiply faster than bool."""
-        return fft.ifftshift(self.mask).to(self.maps.real.dtype)
+        axes = -1 if self.columns else (-2, -1)
+        return fft.ifftshift(self.mask, dim=axes).to(self.maps.real.dtype)
 
     @property
     def height(self) -> int:

@@ -10,18 +10,21 @@ import math
 import pickle
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from helpers.errors import BadInput
 from helpers.files import written_aside
 from helpers.networks.decoders import GENERATORS
+from helpers.networks.side_by_side import SideBySide
+from helpers.physics import rss
 from helpers.untrained_problem import Problem, Settings
 
 LOOK = 10  # steps between two looks at the held-out lines
@@ -33,19 +36,20 @@ SAVE_EVERY = 60  # seconds between two checkpoints
 
 @dataclass(frozen=True)
 class Fit:
-    """What a fit found.
+    """What a fit found; (...) is the batch that was fitted, if there was one.
 
-    image       (y, x) real, the reconstruction on the full grid, in the units of the measurement
-    trajectory  a look each: step, seconds, loss and held_loss, both relative: ||A x - y||^2 / ||y||^2 of those lines
-    coils       (coil, y, x) complex, what the generator alone makes of all coils, without data consistency
-    best        step of the image that was kept
-    state       weights and optimizer at that step, from which a fit to a nearby measurement starts
+    image       (..., y, x) real, the reconstruction on the full grid, in the units of the measurement
+    trajectory  a look each: step, seconds, loss and held_loss, both relative: ||A x - y||^2 / ||y||^2 of those lines,
+                the mean over the batch
+    coils       (..., coil, y, x) complex, what the generator alone makes of all coils, without data consistency
+    best        (...) step of the image that was kept
+    state       weights and optimizer at that step, from which a fit to a nearby measurement starts; empty for a batch
     """
 
     image: Tensor
     coils: Tensor
     trajectory: list[dict]
-    best: int
+    best: int | Tensor
     state: dict
 
 
@@ -57,8 +61,8 @@ class Progress:
     seconds: float = 0.0
     average: Tensor | None = None
     best: Tensor | None = None
-    best_step: int = 0
-    best_loss: float = math.inf
+    best_step: Tensor = field(default_factory=partial(torch.tensor, 0))
+    best_loss: Tensor = field(default_factory=partial(torch.tensor, math.inf, dtype=torch.double))
     best_state: dict = field(default_factory=dict)
     trajectory: list[dict] = field(default_factory=list)
 
@@ -67,17 +71,18 @@ def fit(
     kspace: Tensor,
     mask: Tensor,
     settings: Settings,
-    seed: int = 0,
+    seed: int | Sequence[int] = 0,
     start: dict | None = None,
     seconds: float = math.inf,
     watch: Callable[[dict, Tensor], None] | None = None,
     checkpoint: Path | None = None,
     progress: bool = False,
 ) -> Fit:
-    """Reconstruct one measurement by fitting an un-trained network to it.
+    """Reconstruct a measurement, or a batch of them, by fitting an un-trained network to each.
 
-    kspace: (coil, ky, kx) complex, zero where nothing was measured; mask: (kx,) or (ky, kx) bool. seed: of the initial
-    weights, the input and the held-out lines; the same seed gives the same image, on a processor bit for bit.
+    kspace: (coil, ky, kx) or (n, coil, ky, kx) complex, zero where nothing was measured; mask: (kx,) or (ky, kx) bool.
+    seed: of the initial weights, the input and the held-out lines, one for each of a batch; the same seed gives the
+    same image, on a processor bit for bit, and in a batch to rounding what it gives alone. No batch for what follows.
     start: `state` of a fit to a nearby measurement, whose weights and optimizer are gone on with. seconds: a limit,
     after which the best image so far is returned, with a warning. watch(look, image): called at every look with its
     row of the trajectory, to which it may add, and the reconstruction (y, x) as it stands. checkpoint: a file from
@@ -88,8 +93,8 @@ def fit(
     Source: section 2.3 of the paper, facts 2.5; self-validation: Yaman et al. 2022.
     """
     problem = Problem(kspace, mask, settings, seed, start and slice(*start["rows"]))
-    if not problem.energy > 0:
-        return Fit(torch.zeros(kspace.shape[-2:], device=kspace.device), torch.zeros_like(kspace), [], 0, {})
+    if not (problem.energy > 0).any():
+        return Fit(rss(0 * kspace), torch.zeros_like(kspace), [], 0, {})
     fitting = Fitting(problem, seed, start)
     if checkpoint and checkpoint.is_file():
         fitting.read(checkpoint)
@@ -114,32 +119,40 @@ def fit(
             if done.seconds > seconds and not last:
                 warnings.warn(f"stopped after {seconds:g} s at step {step} of {settings.steps}", stacklevel=2)
                 break
-            if problem.judged and step - done.best_step > PATIENCE * settings.steps:
+            if not fitting.alive(step).any():
                 break
-    images = problem.images(done.best)
-    return Fit(fitting.reconstruction(done.best), images, done.trajectory, done.best_step, done.best_state)
+    image = torch.where((problem.energy > 0)[..., None, None], fitting.reconstruction(done.best), 0)
+    best = done.best_step if done.best_step.ndim else int(done.best_step)
+    return Fit(image, problem.images(done.best), done.trajectory, best, done.best_state)
 
 
 class Fitting:
     """A fit on its way: the generator, its optimizer, and how far they have come."""
 
-    def __init__(self, problem: Problem, seed: int = 0, start: dict | None = None):
+    def __init__(self, problem: Problem, seed: int | Sequence[int] = 0, start: dict | None = None):
         self.problem, self.settings, self.warm = problem, problem.settings, start is not None
         self.progress, device = Progress(), problem.kspace.device
-        name = self.settings.generator
-        if name not in GENERATORS:
-            raise BadInput(f"there is no generator {name!r}; choose one of {', '.join(GENERATORS)}")
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            generator = GENERATORS[name](problem.outputs, problem.size, **self.settings.options).to(device)
         self.low = self.settings.precision == "bfloat16"
-        self.generator = generator.to(memory_format=torch.channels_last) if self.low else generator
+        if isinstance(seed, int):
+            generator = self.drawn(seed).to(device, memory_format=torch.channels_last if self.low else None)
+        else:
+            generator = SideBySide([self.drawn(each) for each in seed]).to(device)
+        self.generator = generator
         self.optimizer = torch.optim.Adam(self.generator.parameters(), self.settings.rate)
         if start:
             self._take(start)
         else:
             with torch.no_grad():
-                self.scale = generator().norm() / problem.energy.sqrt()
+                self.scale = generator().flatten(problem.kspace.ndim - 3).norm(dim=-1) / problem.energy.sqrt()
+
+    def drawn(self, seed: int) -> nn.Module:
+        """The generator with the weights and the input that a seed gives it; BadInput for an unknown name."""
+        name = self.settings.generator
+        if name not in GENERATORS:
+            raise BadInput(f"there is no generator {name!r}; choose one of {', '.join(GENERATORS)}")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return GENERATORS[name](self.problem.outputs, self.problem.size, **self.settings.options)
 
     def step(self) -> None:
         """One step of Adam down the gradient of the mean squared error of the fitted lines."""
@@ -168,7 +181,7 @@ class Fitting:
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate(self.progress.step)
         self.optimizer.zero_grad()
-        image.backward(slope * self.scale**2 * 2 / self.problem.count)
+        image.backward(slope * self.problem.wide(self.scale) ** 2 * 2 / self.problem.count)
         self.optimizer.step()
 
     def look(self) -> Tensor:
@@ -178,15 +191,26 @@ class Fitting:
         losses = {"loss": problem.loss(problem.fitted, image), "held_loss": problem.loss(problem.held, image)}
         if problem.judged:
             self.offer(image, losses["held_loss"])
-        done.trajectory.append({"step": done.step, "seconds": done.seconds} | losses)
+        means = {name: float(loss.mean()) for name, loss in losses.items()}
+        done.trajectory.append({"step": done.step, "seconds": done.seconds} | means)
         return image
 
-    def offer(self, image: Tensor, loss: float, margin: float = 1.0) -> None:
-        """Keep an image if its loss is lower than the lowest so far by more than the margin, or the first."""
+    def offer(self, image: Tensor, loss: Tensor, margin: float = 1.0) -> None:
+        """Keep images whose loss is lower than the lowest so far by more than the margin, and the first."""
         done = self.progress
-        if done.best is None or done.best_loss > margin * loss:
-            done.best, done.best_step, done.best_loss = image, done.step, loss
+        better = (done.best_loss > margin * loss) & self.alive(done.step - LOOK)
+        if done.best is None:
+            done.best, better = image, torch.ones_like(better)
+        done.best = torch.where(self.problem.wide(better), image, done.best)
+        done.best_step = torch.where(better, done.step, done.best_step)
+        done.best_loss = torch.where(better, loss, done.best_loss)
+        if better.ndim == 0 and better:
             done.best_state = copy.deepcopy(self.state())
+
+    def alive(self, step: int) -> Tensor:
+        """Which fits still go on after a step: those that have not waited for something better in vain, (...) bool."""
+        waited = step - self.progress.best_step
+        return waited <= (PATIENCE * self.settings.steps if self.problem.judged else math.inf)
 
     def reconstruction(self, image: Tensor) -> Tensor:
         """What an image, or those of all coils, comes to after data consistency: (y, x) real on the full grid."""

@@ -1,6 +1,6 @@
 """What an un-trained network is fitted to: one measurement, without the rows of noise, some lines of it held back."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -49,12 +49,20 @@ class Settings:
 class Problem:
     """One measurement y as a fit sees it: rows that hold nothing but noise left out, and some lines held back.
 
-    kspace: (coil, ky, kx) complex, zero where nothing was measured; mask: (kx,) or (ky, kx) bool; rows: those that are
-    kept, found where None. Images are (y, x); in the coil-wise form (coil, y, x), and every coil is a SENSE problem of
-    one coil whose map is 1.
+    kspace: (..., coil, ky, kx) complex, zero where nothing was measured, with one leading axis or none; mask: (kx,) or
+    (ky, kx) bool; seed: of the held-out lines, one for all or one each; rows: those that are kept, found where None.
+    Images are (..., y, x); in the coil-wise form (..., coil, y, x), and every coil is a SENSE problem of one coil whose
+    map is 1.
     """
 
-    def __init__(self, kspace: Tensor, mask: Tensor, settings: Settings, seed: int = 0, rows: slice | None = None):
+    def __init__(
+        self,
+        kspace: Tensor,
+        mask: Tensor,
+        settings: Settings,
+        seed: int | Sequence[int] = 0,
+        rows: slice | None = None,
+    ):
         mask = fitting(mask, tuple(kspace.shape[-2:]))
         if mask.ndim == 2 and bool((mask == mask[0]).all()):
             mask = mask[0]
@@ -64,27 +72,40 @@ class Problem:
         if settings.maps:
             maps = coils.espirit(kspace, mask)[..., self.rows, :]
         else:
-            y, maps = y[:, None], torch.ones_like(y[:1])
-        self.w = settings.consistency * float(noise_level(kspace, mask) / scale(kspace)) ** 2
+            y = y.unsqueeze(-3)
+            maps = torch.ones_like(y[(0,) * (y.ndim - 3)])
+        self.w = self.wide(settings.consistency * (noise_level(kspace, mask) / scale(kspace)[..., 0, 0]).square())
         self.maps = maps
         self.seen = rss(maps)  # 1 where the coils see something, 0 elsewhere
         self.size = tuple(y.shape[-2:])
-        self.energy = y.abs().square().sum()  # of the zero-filled images, too
-        fitted, held = held_out(mask, settings.held, seed)
+        self.energy = y.abs().square().flatten(kspace.ndim - 3).sum(-1)  # (...), of the zero-filled images, too
+        fitted, held = self.parts(y.ndim, seed)
         self.judged = bool(held.any())
-        self.count = 2 * y.numel()  # real numbers that a mean squared error is the mean of
+        self.count = 2 * y[(0,) * (kspace.ndim - 3)].numel()  # real numbers that a mean squared error is the mean of
         self.all, self.fitted, self.held = (DataTerm(Sense(maps, part), y) for part in (mask, fitted, held))
         for term in (self.all, self.fitted, self.held):
             term.sense = term.sense.compressed()
 
     @property
     def outputs(self) -> int:
-        return 2 if self.settings.maps else 2 * self.kspace.shape[0]
+        return 2 if self.settings.maps else 2 * self.kspace.shape[-3]
+
+    def parts(self, axes: int, seed: int | Sequence[int]) -> tuple[Tensor, Tensor]:
+        """The masks of the lines that are fitted and of those that are held back, for data of so many axes."""
+        if isinstance(seed, int):
+            return held_out(self.mask, self.settings.held, seed)
+        both = zip(*(held_out(self.mask, self.settings.held, each) for each in seed), strict=True)
+        fill = (1,) * (axes - 1 - self.mask.ndim)
+        return tuple(torch.stack(masks).unflatten(0, (-1, *fill)) for masks in both)
+
+    def wide(self, values: Tensor) -> Tensor:
+        """Numbers, one a measurement, as they multiply images: (...) to (..., 1, 1), coil-wise (..., 1, 1, 1)."""
+        return values[(..., *(None,) * (2 if self.settings.maps else 3))]
 
     def image(self, output: Tensor, scale: Tensor) -> Tensor:
         """The complex image, or images of all coils, that the outputs of a generator stand for, in units of y."""
-        images = torch.complex(*output.float().unflatten(0, (2, -1))) / scale
-        return images[0] if self.settings.maps else images
+        images = torch.complex(*output.float().unflatten(-3, (2, -1)).unbind(-4))
+        return (images[..., 0, :, :] if self.settings.maps else images) / self.wide(scale)
 
     @torch.no_grad()
     def slope(self, image: Tensor) -> Tensor:
@@ -100,7 +121,7 @@ class Problem:
     def consistent(self, image: Tensor) -> Tensor:
         """Data consistency with y: min over x of ||A x - y||^2 + w ||x - image||^2; w = 0: the measured replace G's."""
         gram, b, w = self.all.sense.gram, self.all.b, self.w
-        if w == 0:
+        if not (w > 0).any():
             return image + b - gram(image)
         return conjugate_gradients(lambda x: gram(x) + w * x, b + w * image)
 
@@ -111,7 +132,7 @@ class Problem:
 
     def images(self, image: Tensor) -> Tensor:
         """The images of all coils that an image stands for, (coil, y, x) complex on the full grid."""
-        return self.whole(self.maps * image if self.settings.maps else image)
+        return self.whole(self.maps * image[..., None, :, :] if self.settings.maps else image)
 
     def whole(self, images: Tensor) -> Tensor:
         """Images on the full grid, zero in the rows that were left out: (..., y, x) complex."""
@@ -119,22 +140,22 @@ class Problem:
         whole[..., self.rows, :] = images
         return whole
 
-    @staticmethod
     @torch.no_grad()
-    def loss(term: DataTerm, image: Tensor) -> float:
-        """||A x - y||^2 / ||y||^2 of some lines; not a number where there are none."""
+    def loss(self, term: DataTerm, image: Tensor) -> Tensor:
+        """||A x - y||^2 / ||y||^2 of some lines, (...); not a number where there are none."""
         square, _ = term.products(image, term.sense.gram(image))
-        return float(square.sum() / term.energy.sum())
+        return square / term.energy if self.settings.maps else square.sum(-1) / term.energy.sum(-1)
 
 
 def occupied_rows(kspace: Tensor, mask: Tensor) -> slice:
     """The rows that hold more than noise, for a column mask, under which every image row is a problem of its own.
 
-    kspace: (coil, ky, kx) complex; mask: (kx,) bool, or (ky, kx), for which all rows are taken.
+    kspace: (..., coil, ky, kx) complex, whose rows are those of any item; mask: (kx,) bool, or (ky, kx), for which all
+    rows are taken.
     """
     if mask.ndim == 2:
         return slice(0, kspace.shape[-2])
     power = ifft2c(kspace).abs().square().mean((-3, -1))
     noise = 2 * noise_level(kspace, mask).square() * mask.float().mean()
-    seen = (power > OCCUPIED * noise).nonzero()[:, 0]
+    seen = (power > OCCUPIED * noise[..., None]).reshape(-1, kspace.shape[-2]).any(0).nonzero()[:, 0]
     return slice(int(seen[0]), int(seen[-1]) + 1) if len(seen) else slice(0, kspace.shape[-2])

@@ -15,6 +15,8 @@ from helpers.errors import BadInput
 from helpers.fits import FITS, PUBLISHED
 from helpers.fourier import fft2c, ifft2c
 from helpers.masks import held_out, random_mask
+from helpers.networks.decoders import GENERATORS
+from helpers.networks.side_by_side import SideBySide
 from helpers.physics import rss, scale
 from helpers.profiles import profile
 from helpers.untrained import fit
@@ -200,7 +202,62 @@ def test_several_seeds_are_averaged():
     assert_close(both, (one + two) / 2)
 
 
-@pytest.mark.parametrize("options", [{"seeds": 0}, {"steps": 0}, {"seconds": 0}])
+@pytest.mark.parametrize("name", GENERATORS)
+def test_networks_side_by_side_are_the_networks(name):
+    """To rounding in double precision, outputs and gradients, whatever the architecture."""
+    options = {"channels": 6} | ({"scales": 3, "skips": (0, 2, 2)} if name == "dip" else {"layers": 4})
+    torch.manual_seed(0)
+    alone = [GENERATORS[name](4, (20, 17), **options).double() for _ in range(3)]
+    together = SideBySide(alone)
+    outputs = together()
+    assert_close(outputs, torch.stack([network() for network in alone]))
+    weight = torch.randn(outputs.shape, dtype=torch.double)
+    (outputs * weight).sum().backward()
+    for network, each in zip(alone, weight, strict=True):
+        (network() * each).sum().backward()
+    for n, parameters in enumerate(zip(*(network.parameters() for network in alone), strict=True)):
+        # the bias before a batch norm has no effect, so that its gradient is rounding
+        assert_close(together.weights[n].grad, torch.stack([each.grad for each in parameters]), rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("settings", [SMALL, COILS, replace(COILS, held=0)])
+def test_a_batch_of_fits_is_what_each_gives_alone(settings):
+    """Slices and seeds differ. The Deep Decoder magnifies rounding least; other fits drift apart within a few steps."""
+    settings = replace(settings, generator="deep-decoder", steps=20, rate=0.002)
+    scans = [scan(seed=seed)[0] for seed in (0, 1, 1)]
+    mask, seeds = scan()[1], (0, 0, 3)
+    batch = fit(torch.stack(scans), mask, settings, seeds)
+    for kspace, seed, image, coils, best in zip(scans, seeds, batch.image, batch.coils, batch.best, strict=True):
+        alone = fit(kspace, mask, settings, seed)
+        assert_close(image, alone.image, rtol=0, atol=1e-3 * float(alone.image.max()))
+        assert_close(coils, alone.coils, rtol=0, atol=1e-3 * float(alone.image.max()))
+        assert best == alone.best
+    assert not batch.state and len(batch.trajectory) == 2
+
+
+def test_a_batch_has_room_for_a_measurement_of_nothing_and_for_masks_of_points():
+    kspace, mask = scan()
+    points = mask.expand(48, 40).clone()
+    points[::7, :10] = False
+    settings = replace(SMALL, generator="deep-decoder", steps=10)
+    batch = fit(torch.stack([kspace * points, 0 * kspace]), points, settings, (0, 1))
+    alone = fit(kspace * points, points, settings, 0)
+    assert_close(batch.image[0], alone.image, rtol=0, atol=1e-3 * float(alone.image.max()))
+    assert not batch.image[1].any()
+
+
+def test_fits_at_once_are_put_where_they_belong():
+    kspace, mask = scan()
+    both = torch.stack([kspace, scan(seed=1)[0]])
+    one, all_at_once = (
+        methods.load("deep-decoder", steps=10, seeds=2, precision="float32", at_once=size)(both, mask)
+        for size in (1, 3)
+    )
+    assert_close(one, all_at_once, rtol=0, atol=0.02 * float(one.max()))
+    assert (one[0] - one[1]).abs().max() > 0.05 * one.max()
+
+
+@pytest.mark.parametrize("options", [{"seeds": 0}, {"steps": 0}, {"seconds": 0}, {"at_once": 0}])
 def test_impossible_numbers(options):
     kspace, mask = scan()
     with pytest.raises(BadInput, match="at least 1 seed"):
