@@ -143,7 +143,7 @@ class Fitting:
             self._take(start)
         else:
             with torch.no_grad():
-                self.scale = generator().flatten(problem.kspace.ndim - 3).norm(dim=-1) / problem.energy.sqrt()
+                self.scale = torch.linalg.vector_norm(generator(), dim=(-3, -2, -1)) / problem.energy.sqrt()
 
     def drawn(self, seed: int) -> nn.Module:
         """The generator with the weights and the input that a seed gives it; BadInput for an unknown name."""

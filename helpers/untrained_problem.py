@@ -78,7 +78,9 @@ class Problem:
         self.maps = maps
         self.seen = rss(maps)  # 1 where the coils see something, 0 elsewhere
         self.size = tuple(y.shape[-2:])
-        self.energy = y.abs().square().flatten(kspace.ndim - 3).sum(-1)  # (...), of the zero-filled images, too
+        self.energy = (
+            y.abs().square().sum(tuple(range(kspace.ndim - 3, y.ndim)))
+        )  # (...), of the zero-filled images, too
         fitted, held = self.parts(y.ndim, seed)
         self.judged = bool(held.any())
         self.count = 2 * y[(0,) * (kspace.ndim - 3)].numel()  # real numbers that a mean squared error is the mean of

@@ -34,7 +34,7 @@ def reconstruct(
     processor; progress: a bar on standard error. Returns (..., y, x) real on the full grid, in the units of kspace; no
     gradient reaches kspace. BadInput for impossible numbers. Source: section 2.3 of the paper; Darestani & Heckel 2021.
     """
-    if seeds < 1 or (steps is not None and steps < 1) or not seconds > 0 or (at_once or 1) < 1:
+    if any(number is not None and number < 1 for number in (seeds, steps, at_once)) or not seconds > 0:
         raise BadInput("an un-trained network needs at least 1 seed, 1 step, 1 fit at once and more than 0 seconds")
     change = {"steps": steps, "precision": precision}
     settings = replace(FITS[name], **{key: value for key, value in change.items() if value is not None})
