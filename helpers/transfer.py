@@ -96,7 +96,7 @@ def worst_of_its_own(
     attacks = known_attacks.known(name, item, seed, steps)
     del attacks["noise"]
     make = partial(methods.load, name, source=item.source)
-    attack, found, image = worst(make, threat, attacks, known_attacks.agreement(name))
+    attack, found, image = worst(make, threat, attacks, known_attacks.agreement(name, y.device))
     return attack, found.e, image
 
 

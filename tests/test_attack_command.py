@@ -1,11 +1,12 @@
 """`attack` at the command line, and the score that a method which remembers cannot cheat."""
 
 import json
+from functools import partial
 
 import pytest
 import torch
 
-from helpers import methods, study
+from helpers import known_attacks, methods, study
 from helpers.__main__ import main
 from helpers.attacks import Threat
 from helpers.attacks.noise import noise
@@ -68,6 +69,16 @@ def test_a_method_that_remembers_is_caught():
     threat = Threat(cheat, y, mask, 0.3, item.target)
     with pytest.raises(BadInput, match="made anew"):
         worst(make, threat, {"noise": noise})
+
+
+def test_a_fit_is_scored_to_the_last_bit_of_what_the_attack_saw():
+    """Fits magnify rounding: what was tried is what is scored, unchanged, so that no tolerance is needed."""
+    item = draw_volume("knee", 0, profile("smoke"), slices=1)[0]
+    mask = study.mask_of(item)
+    make = partial(methods.load, "convdecoder", steps=30)
+    threat = Threat(make(), item.kspace * mask, mask, 0.05, item.target)
+    attacks = known_attacks.known("convdecoder", item, steps=2, fit_steps=30)
+    assert worst(make, threat, attacks, agree=0)[0] in attacks
 
 
 def test_the_worst_is_the_worst_and_says_who_found_it():

@@ -48,11 +48,14 @@ class Best:
         return better
 
     def found(self) -> Found:
-        """The best start of every slice, all of them stretched to the full strength before they are compared."""
+        """The best start of every slice; those that are shorter than allowed are stretched before they are compared.
+
+        What has its full length stays as it was tried, bit for bit: an un-trained fit magnifies the last bit.
+        """
         with torch.no_grad():
-            full = self.threat.stretched(self.e)
-            loss = self.loss
-            if bool((length(self.e) < (1 - ROUNDING) * self.threat.radius).any()):
+            short = length(self.e) < (1 - ROUNDING) * self.threat.radius
+            full, loss = torch.where(short, self.threat.stretched(self.e), self.e), self.loss
+            if bool(short.any()):
                 loss = torch.stack([self.threat.loss(each) for each in full])
                 self.evaluations += loss.numel()
         winner = loss.argmax(0, keepdim=True)

@@ -77,7 +77,7 @@ def rows(args: argparse.Namespace, work: list, device: torch.device) -> Iterator
             )
             for eps in args.eps:
                 threat = Threat(attacked, y, mask, eps, reference)
-                name, found, image = worst(make, threat, attacks, known_attacks.agreement(args.method))
+                name, found, image = worst(make, threat, attacks, known_attacks.agreement(args.method, device))
                 with torch.no_grad():
                     by_chance = study.crop(make()(y + threat.noise(args.seed)[0], mask), item)
                 images = {"": image, "_noise": by_chance, "_clean": clean}
