@@ -44,10 +44,8 @@ def strengths(table: pd.DataFrame, score: str = "ssim", protocol: str = "correct
     lost = verdicts.lost(table[table["protocol"] == protocol], score)
     methods = [name for name in figures.COLORS if name in set(lost["method"])]
     panels = ["noise", *methods]
-    rows_of_panels = -(-len(panels) // 3)
-    figure, grid = plt.subplots(
-        rows_of_panels, 3, figsize=(3 * size, size * rows_of_panels), sharex=True, sharey=True, squeeze=False
-    )
+    lines = -(-len(panels) // 3)
+    figure, grid = plt.subplots(lines, 3, figsize=(3 * size, size * lines), sharex=True, sharey=True, squeeze=False)
     for axes in grid.flat[len(panels) :]:
         axes.set_axis_off()
     for axes, attacked in zip(grid.flat, panels, strict=False):

@@ -258,7 +258,7 @@ def recipes(fits: Mapping[str, pd.DataFrame], score: str = "ssim", size: float =
         for (words, looks), line in zip(fits.items(), ("-", "--", ":"), strict=False):
             shown = looks[looks["source"] == source]
             axes.plot(shown["seconds"], shown[score], line, color=color(shown["method"].iloc[0]), label=words)
-        axes.set(xscale="log", xlabel="seconds on one core", title=f"{source}, one slice")
+        axes.set(xscale="log", xlabel="seconds (wall clock, one thread)", title=f"{source}, one slice")
     grid[0, 0].set_ylabel(SCORES[score])
     grid[0, 0].legend(loc="upper left", fontsize=11)
     return figure

@@ -47,7 +47,7 @@ class Settings:
 
 
 class Problem:
-    """One measurement y as a fit sees it: rows that hold nothing but noise left out, and some lines held back.
+    """A measurement y, or a batch, as a fit sees it: rows of nothing but noise left out, and some lines held back.
 
     kspace: (..., coil, ky, kx) complex, zero where nothing was measured, with one leading axis or none; mask: (kx,) or
     (ky, kx) bool; seed: of the held-out lines, one for all or one each; rows: those that are kept, found where None.
@@ -78,9 +78,8 @@ class Problem:
         self.maps = maps
         self.seen = rss(maps)  # 1 where the coils see something, 0 elsewhere
         self.size = tuple(y.shape[-2:])
-        self.energy = (
-            y.abs().square().sum(tuple(range(kspace.ndim - 3, y.ndim)))
-        )  # (...), of the zero-filled images, too
+        # (...), of the zero-filled images, too
+        self.energy = y.abs().square().sum(tuple(range(kspace.ndim - 3, y.ndim)))
         fitted, held = self.parts(y.ndim, seed)
         self.judged = bool(held.any())
         self.count = 2 * y[(0,) * (kspace.ndim - 3)].numel()  # real numbers that a mean squared error is the mean of
