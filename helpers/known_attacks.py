@@ -15,6 +15,7 @@ from helpers.attacks.exact import LinearSense, worst_case
 from helpers.attacks.found import Best
 from helpers.attacks.joint import joint
 from helpers.attacks.noise import noise
+from helpers.attacks.threat import length
 from helpers.attacks.worst import AGREE
 from helpers.bases import basis
 from helpers.coils import espirit
@@ -164,7 +165,7 @@ def ridge(z: Tensor, step: Tensor) -> Tensor:
 def noise_levels(e: Tensor, y: Tensor, mask: Tensor) -> float:
     """The strength of a perturbation as a multiple of that of the noise that is in the measurement already."""
     entries = 2 * y.shape[0] * mask.expand(y.shape[-2:]).sum()
-    return float(e.norm() / (noise_level(y, mask) * entries.sqrt()).clamp(min=1e-30))
+    return float(length(e) / (noise_level(y, mask) * entries.sqrt()).clamp(min=1e-30))
 
 
 def _blindly(seed: int, evaluations: int, threat: Threat) -> Found:

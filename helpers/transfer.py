@@ -9,6 +9,7 @@ from torch import Tensor
 from helpers import known_attacks, methods, metrics, published, published_attacks, study
 from helpers.attacks import Threat
 from helpers.attacks.joint import joint
+from helpers.attacks.threat import realized
 from helpers.attacks.worst import worst
 from helpers.coils import espirit
 from helpers.data import open_data
@@ -81,7 +82,7 @@ def rows(
                 "slice": item.number,
                 **metrics.scores(image, item.target),
                 "distance": float((image - before).norm() / before.norm()),
-                "realized": float(e.norm() / y.norm()),
+                "realized": realized(e, y),
             }
 
 

@@ -33,7 +33,7 @@ def knee(tmp_path_factory):
 def test_every_family_is_attacked_by_the_same_rules(knee, method, capsys):
     assert main(["attack", str(knee), "--method", method, "--eps", "0.02", "--steps", "5", "--json"]) == 0
     row = json.loads(capsys.readouterr().out)
-    assert row["eps"] == pytest.approx(0.02, rel=1e-4)
+    assert row["eps"] == pytest.approx(0.02, rel=1e-4) and row["off_mask"] == 0
     assert row["ssim"] <= row["ssim_noise"] <= row["ssim_clean"] + 0.01
     assert row["attack"] != "noise" and row["noise_levels"] > 0 and row["distance_to_clean"] > 0
 
@@ -43,7 +43,15 @@ def test_so_is_every_un_trained_fit(knee, method, capsys):
     """After one step each: a method of its own, badly fitted, under the same rules as the fit to its end."""
     assert main(["attack", str(knee), "--method", method, "--eps", "0.02", "--fit-steps", "1", "--json"]) == 0
     row = json.loads(capsys.readouterr().out)
-    assert row["eps"] == pytest.approx(0.02, rel=1e-4) and row["distance_to_clean"] > 0
+    assert row["eps"] == pytest.approx(0.02, rel=1e-4) and row["off_mask"] == 0 and row["distance_to_clean"] > 0
+
+
+@pytest.mark.parametrize("method", ["sense", pytest.param("varnet-brain", marks=pytest.mark.slow)])
+def test_a_real_brain_is_attacked_by_the_same_rules(real, method, capsys):
+    arguments = [str(real / "brain_pvdamp_8ch.h5"), "--method", method, "--eps", "0.02", "--steps", "2", "--json"]
+    assert main(["attack", *arguments]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert row["eps"] == pytest.approx(0.02, rel=1e-4) and row["off_mask"] == 0 and row["ssim"] < row["ssim_noise"]
 
 
 def test_a_method_that_remembers_is_caught():

@@ -15,7 +15,7 @@ import torch
 from tqdm import tqdm
 
 from helpers import known_attacks, methods, metrics, study
-from helpers.attacks.threat import Threat
+from helpers.attacks.threat import Threat, realized
 from helpers.attacks.worst import worst
 from helpers.commands import show
 from helpers.commands.reconstruct import scans, usable, wanted
@@ -87,7 +87,8 @@ def rows(args: argparse.Namespace, work: list, device: torch.device) -> Iterator
                     "file": str(path),
                     "slice": item.number,
                     "seed": args.seed,
-                    "eps": float(found.e.norm() / y.norm()),
+                    "eps": realized(found.e, y),
+                    "off_mask": realized(found.e * ~mask, y),
                     "attack": name,
                     **{f"ssim{key}": metrics.scores(image, truth)["ssim"] for key, image in images.items()},
                     **{key: metrics.scores(image, truth)[key] for key in ("psnr", "nmse", "ssim_object")},
