@@ -6,10 +6,11 @@ from functools import partial
 import pandas as pd
 import torch
 
-from helpers import known_attacks, methods, study
+from helpers import known_attacks, methods, study, transfer
 from helpers.attacks import Found, Threat
 from helpers.attacks.apgd import apgd
 from helpers.attacks.exact import LinearSense, worst_case
+from helpers.attacks.found import Best
 from helpers.attacks.joint import joint
 from helpers.attacks.noise import noise
 from helpers.attacks.pgd import pgd
@@ -48,6 +49,8 @@ def rows(item: Slice, name: str, eps: float = EPS, seed: int = 0) -> Iterator[di
         threat = Threat(known_attacks.differentiable(name, item.source), y, mask, eps, item.target)
         single = known_attacks.known(name, item, seed)
         single.pop("apgd", None)
+    if name in transfer.PUBLISHED:
+        single["published"] = partial(_as_published, name, item, seed)
     with torch.no_grad():
         clean = float(threat.loss(torch.zeros_like(y)))
     for attack, find in single.items():
@@ -60,6 +63,15 @@ def rows(item: Slice, name: str, eps: float = EPS, seed: int = 0) -> Iterator[di
             if name != LINEAR or words == "noise":  # which would begin where it should end
                 yield where | _row("apgd", words, steps, clean, apgd(threat, seed, steps, **begin), exact)
         yield where | _row("pgd", "noise", steps, clean, pgd(threat, seed, steps), exact)
+
+
+def _as_published(name: str, item: Slice, seed: int, threat: Threat) -> Found:
+    """What the notebooks' attack finds, brought to the strength of ours and tried on our method."""
+    e = transfer.as_published(name, item, threat.kspace, threat.mask, threat.eps, threat.eps, seed)
+    best, e = Best(threat), threat.stretched(e)
+    with torch.no_grad():
+        best.offer(e[None], threat.loss(e)[None])
+    return best.found()
 
 
 def _row(attack: str, start: str, steps: int, clean: float, found: Found, exact: float) -> dict:

@@ -147,3 +147,10 @@ def test_the_audit_knows_the_worst_case_of_sense(item, monkeypatch):
     assert audit.trusted(shares) == set(shares["method"]) and not audit.trusted(shares.assign(flattened=0.2))
     panels = [axes.get_title() for axes in attack_figures.efforts(shares[shares["steps"] > 0]).axes]
     assert panels == ["apgd from noise", "pgd from noise"]
+
+
+def test_the_audit_holds_the_published_attack_against_ours(item, monkeypatch):
+    """At the same strength, on the same network: more than noise, less than gradients of normal length find."""
+    monkeypatch.setattr(audit, "STEPS", (10,))
+    found = pd.DataFrame(audit.rows(item, "unet", 0.05)).groupby("attack")["loss"].max()
+    assert found["noise"] < found["published"] < found["apgd"]
