@@ -41,7 +41,8 @@ def strengths(table: pd.DataFrame, score: str = "ssim", protocol: str = "correct
 
     table: of `transfer.rows`; bands are 95 % intervals over volumes. Lower is worse.
     """
-    lost = verdicts.lost(table[table["protocol"] == protocol], score)
+    table = table[table["protocol"] == protocol]
+    lost = verdicts.lost(table, score)
     methods = [name for name in figures.COLORS if name in set(lost["method"])]
     panels = ["noise", *methods]
     lines = -(-len(panels) // 3)
@@ -58,7 +59,8 @@ def strengths(table: pd.DataFrame, score: str = "ssim", protocol: str = "correct
         axes.set(xlabel="strength eps", xscale="log")
         axes.set_xticks(sorted(lost["eps"].unique()), [f"{eps:g}" for eps in sorted(lost["eps"].unique())])
         axes.minorticks_off()
-    n = table.groupby(["volume", "slice"]).ngroups
+    counts = table[["eps", "volume", "slice"]].drop_duplicates().groupby("eps").size()
+    n = " to ".join(f"{count}" for count in sorted({counts.min(), counts.max()}))
     figure.supylabel(f"change of {figures.SCORES[score]} (mean of n = {n} slices, each of another volume)", fontsize=12)
     grid[0, 0].legend(fontsize=10, loc="lower left")
     return figure
