@@ -94,8 +94,9 @@ def proximal_gradient(
     prox(z, step): the minimizer of 1/2 ||x - z||^2 + step g(x), step (..., 1, 1); certificate(x, A^H A x): P(x) and
     a lower bound of P*, each (...), the latter from a feasible point of the dual problem; start: the first x,
     (..., y, x), by default A^H y. Stops when (P(x) - best lower bound so far) / P(x) <= tol in every image of the
-    batch; warns where `cap` iterations come first. With tol None it takes exactly `cap` iterations. Ordinary torch
-    operations throughout, so that autograd passes through the iterations.
+    batch, each of which is returned as it was when it got there, so that it is what it would be alone; warns where
+    `cap` iterations come first. With tol None it takes exactly `cap` iterations. Ordinary torch operations throughout,
+    so that autograd passes through the iterations.
 
     Source: POGM with adaptive restart (Taylor, Hendrickx & Glineur 2017; Kim & Fessler 2018), which needs 0.7 times
     the iterations of FISTA. The Gram operator of the iterations is that of the compressed coils; at every look at the
@@ -106,6 +107,7 @@ def proximal_gradient(
     theta = gamma = torch.ones_like(step)
     gap = torch.full(x.shape[:-2], torch.nan, dtype=torch.double, device=x.device)
     floor = torch.full_like(gap, -torch.inf)
+    arrived, kept = torch.zeros_like(gap, dtype=torch.bool), x
     quick, offset = data.sense.compressed(), -data.b
     for iteration in range(cap + 1):
         if iteration == cap and tol is None:
@@ -117,9 +119,11 @@ def proximal_gradient(
                 missing = gram_x - data.b - gradient
                 objective, bound = certificate(x, gram_x)
                 floor = torch.maximum(floor, bound)
-                gap = ((objective - floor) / objective.clamp(min=1e-300)).clamp(min=0)
-                if bool((gap <= tol).all()):
-                    break
+                gap = torch.where(arrived, gap, ((objective - floor) / objective.clamp(min=1e-300)).clamp(min=0))
+            kept = torch.where(arrived[..., None, None], kept, x)
+            arrived = gap <= tol
+            if bool(arrived.all()):
+                break
             offset, gradient = offset + missing, gradient + missing
         if iteration == cap:
             text = f"stopped by its cap of {cap} iterations at a gap of {float(gap.max()):.1e}, not {tol:.1e}"
@@ -136,7 +140,7 @@ def proximal_gradient(
             uphill = inner(descent, w_new - w)[..., None, None] < 0
         theta, gamma = torch.where(uphill, torch.ones_like(theta), theta_new), gamma_new
         x, w, z = x_new, w_new, z_new
-    return Solution(x, gap, iteration)
+    return Solution(x if tol is None else kept, gap, iteration)
 
 
 def soft_threshold(values: Tensor, threshold: Tensor) -> Tensor:

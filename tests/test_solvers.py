@@ -205,18 +205,20 @@ def test_sigpy_finds_the_same_total_variation_image():
 
 @pytest.mark.parametrize("method, options", SOLVERS)
 def test_a_batch_is_its_items(method, options):
-    """With a weight of its own for each; the batch goes on until the last is done, so items agree to the gap's root."""
+    """With a weight of its own for each, and each as it was when it got to its tolerance."""
     problems = [problem(seed=0), problem(seed=1)]
-    lams = torch.tensor([0.02, 0.1], dtype=torch.float64)
+    lams = torch.tensor([0.01, 0.2], dtype=torch.float64)
     maps = torch.stack([sense.maps for sense, _ in problems])
     kspace = torch.stack([kspace for _, kspace in problems])
-    mask = problems[0][0].mask
-    together = method.solve(Sense(maps, mask), kspace, lams, tol=None, cap=25, **options)
-    for i in range(2):
-        alone = method.solve(Sense(maps[i], mask), kspace[i], float(lams[i]), tol=None, cap=25, **options)
-        torch.testing.assert_close(together.x[i], alone.x, rtol=0, atol=1e-10)
-    gaps = method.solve(Sense(maps, mask), kspace, lams, tol=1e-3, **options).gap
-    assert gaps.shape == (2,) and (gaps <= 1e-3).all()
+    mask, counts = problems[0][0].mask, []
+    for tol, cap in ((None, 25), (1e-3, 2000)):
+        together = method.solve(Sense(maps, mask), kspace, lams, tol=tol, cap=cap, **options)
+        for i in range(2):
+            alone = method.solve(Sense(maps[i], mask), kspace[i], float(lams[i]), tol=tol, cap=cap, **options)
+            torch.testing.assert_close(together.x[i], alone.x, rtol=0, atol=1e-10)
+            torch.testing.assert_close(together.gap[i], alone.gap, rtol=0, atol=1e-10, equal_nan=True)
+            counts.append(alone.iterations)
+    assert counts[2] != counts[3] and together.iterations == max(counts[2:]) and (together.gap <= 1e-3).all()
 
 
 @pytest.mark.parametrize("method, options", SOLVERS)
