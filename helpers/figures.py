@@ -48,7 +48,8 @@ SCORES = {
 
 
 def style() -> None:
-    """Set matplotlib up for the book: once, at the top of a chapter."""
+    """Set matplotlib and tables up for the book: once, at the top of a chapter."""
+    pd.set_option("display.max_colwidth", None)  # verdicts are sentences, which pandas would cut
     plt.rcParams.update(
         {
             "figure.dpi": 110,

@@ -23,6 +23,12 @@ def item():
     return draw_volume("knee", 0, profile("smoke"), slices=1)[0]
 
 
+def test_tables_are_not_cut():
+    figures.style()
+    verdict = "no verdict, the attack on convdecoder may be too weak " * 2
+    assert verdict in pd.DataFrame({"verdict": [verdict]})._repr_html_()
+
+
 def test_one_color_a_method_and_variants_share_it():
     assert len(set(figures.COLORS.values())) == len(figures.COLORS)
     assert figures.color("varnet-knee-large") == figures.COLORS["varnet"]
