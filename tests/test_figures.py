@@ -25,7 +25,7 @@ def item():
 
 def test_tables_are_not_cut():
     figures.style()
-    verdict = "no verdict, the attack on convdecoder may be too weak " * 2
+    verdict = " ".join(["no verdict, the attack on convdecoder may be too weak"] * 2)
     assert verdict in pd.DataFrame({"verdict": [verdict]})._repr_html_()
 
 
