@@ -10,7 +10,7 @@ from helpers import known_attacks, methods, study, transfer
 from helpers.attacks import Found, Threat
 from helpers.attacks.apgd import apgd
 from helpers.attacks.exact import LinearSense, worst_case
-from helpers.attacks.found import Best
+from helpers.attacks.found import tried
 from helpers.attacks.joint import joint
 from helpers.attacks.noise import noise
 from helpers.attacks.pgd import pgd
@@ -68,10 +68,7 @@ def rows(item: Slice, name: str, eps: float = EPS, seed: int = 0) -> Iterator[di
 def _as_published(name: str, item: Slice, seed: int, threat: Threat) -> Found:
     """What the notebooks' attack finds, brought to the strength of ours and tried on our method."""
     e = transfer.as_published(name, item, threat.kspace, threat.mask, threat.eps, threat.eps, seed)
-    best, e = Best(threat), threat.stretched(e)
-    with torch.no_grad():
-        best.offer(e[None], threat.loss(e)[None])
-    return best.found()
+    return tried(threat, [threat.stretched(e)])
 
 
 def _row(attack: str, start: str, steps: int, clean: float, found: Found, exact: float) -> dict:

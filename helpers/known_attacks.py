@@ -12,7 +12,7 @@ from helpers.attacks import Found, Threat
 from helpers.attacks.apgd import apgd
 from helpers.attacks.black_box import black_box, shaken
 from helpers.attacks.exact import LinearSense, worst_case
-from helpers.attacks.found import Best
+from helpers.attacks.found import Best, tried
 from helpers.attacks.joint import joint
 from helpers.attacks.noise import noise
 from helpers.attacks.threat import length
@@ -135,9 +135,7 @@ def worst_for_sense(item: Slice, threat: Threat, seed: int = 0) -> Tensor:
 
 @torch.no_grad()
 def _transferred(item: Slice, seed: int, threat: Threat) -> Found:
-    best, e = Best(threat), worst_for_sense(item, threat, seed)
-    best.offer(e[None], threat.loss(e)[None])
-    return best.found()
+    return tried(threat, [worst_for_sense(item, threat, seed)])
 
 
 def _climbing(item: Slice, seed: int, steps: int, starts: int, threat: Threat) -> Found:

@@ -1,5 +1,6 @@
 """What an attack found, and how: the perturbation, and the loss at every step of the way."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -65,3 +66,12 @@ class Best:
         )
         e = full.gather(0, winner[..., None, None, None].expand(1, *full.shape[1:]))[0]
         return Found(e, loss.gather(0, winner)[0], curve, norms, self.evaluations)
+
+
+@torch.no_grad()
+def tried(threat: Threat, perturbations: Iterable[Tensor]) -> Found:
+    """The worst of perturbations that are there already, each (..., coil, ky, kx), by one reconstruction each."""
+    best = Best(threat)
+    for e in perturbations:
+        best.offer(e[None], threat.loss(e)[None])
+    return best.found()
