@@ -62,6 +62,7 @@ def strengths(table: pd.DataFrame, score: str = "ssim", protocol: str = "correct
     counts = table[["eps", "volume", "slice"]].drop_duplicates().groupby("eps").size()
     n = " to ".join(f"{count}" for count in sorted({counts.min(), counts.max()}))
     figure.supylabel(f"change of {figures.SCORES[score]} (mean of n = {n} slices, each of another volume)", fontsize=12)
+    figure.suptitle(f"{protocol} protocol", fontsize=13)
     grid[0, 0].legend(fontsize=10, loc="lower left")
     return figure
 
@@ -85,7 +86,9 @@ def matrix(table: pd.DataFrame, eps: float, protocol: str = "corrected", score: 
         ax=axes,
         cbar_kws={"label": f"loss of {figures.SCORES[score]}"},
     )
-    axes.set(xlabel="method", ylabel="found for")
+    axes.set(
+        xlabel="method", ylabel="found for", title=f"{protocol}, eps {eps:g}, mean of n = {lost['n'].min()} slices"
+    )
     axes.tick_params(axis="y", rotation=0)
     axes.grid(visible=False)
     return figure
@@ -97,19 +100,19 @@ def efforts(table: pd.DataFrame) -> Figure:
     table: of `audit.shares`, with steps. One pair of axes for each attack and start; bands are 95 % intervals over
     volumes.
     """
-    table = table.assign(start=table["attack"] + " from " + table["start"])
-    starts, methods = (list(dict.fromkeys(table[key])) for key in ("start", "method"))
+    n = len(table[["volume", "slice"]].drop_duplicates())
+    attacks, methods = (list(dict.fromkeys(table[key])) for key in ("by", "method"))
     looks = {
         "palette": {method: figures.color(method) for method in methods},
         "dashes": {method: (2, 2) if "," in method else "" for method in methods},
     }
-    figure, grid = plt.subplots(1, len(starts), figsize=(3.2 * len(starts) + 2, 3.4), sharey=True, squeeze=False)
-    for axes, start in zip(grid.flat, starts, strict=True):
-        rows = table[table["start"] == start]
+    figure, grid = plt.subplots(1, len(attacks), figsize=(3.2 * len(attacks) + 2, 3.4), sharey=True, squeeze=False)
+    for axes, attack in zip(grid.flat, attacks, strict=True):
+        rows = table[table["by"] == attack]
         shown = {"hue": "method", "style": "method", "hue_order": methods, "style_order": methods, **looks}
         sns.lineplot(rows, x="steps", y="share", **shown, markers=["o"] * len(methods), ax=axes, seed=0)
-        axes.set(xscale="log", xlabel="steps", title=start)
-        axes.set_ylabel("increase of the error,\nshare of the worst known")
+        axes.set(xscale="log", xlabel="steps", title=attack.replace(" from", "\nfrom"))
+        axes.set_ylabel(f"increase of the error, share\nof the worst known (n = {n} slices)")
         axes.set_xticks(sorted(rows["steps"].unique()), [f"{steps:g}" for steps in sorted(rows["steps"].unique())])
         axes.minorticks_off()
         handles, labels = axes.get_legend_handles_labels()

@@ -32,6 +32,7 @@ from helpers.untrained_problem import Problem, Settings
 IMPLICIT = ("wavelet", "tv", *(f"l1-{name}" for name in methods.BASES))  # differentiable at the minimum
 MU = 0.01  # of SENSE, as its method has it
 ROUNDS = 2
+STEPS = 40  # of a gradient attack: more steps from one start find more than fewer from two (chapter "audit")
 
 
 def differentiable(name: str, source: str, **options) -> methods.Method:
@@ -52,16 +53,17 @@ def known(
     name: str,
     item: Slice,
     seed: int = 0,
-    steps: int = 20,
-    starts: int = 1,
+    steps: int = STEPS,
+    starts: int = 0,
     evaluations: int = 60,
     fit_steps: int | None = None,
 ) -> dict[str, Callable[[Threat], Found]]:
     """The attacks on a method for one slice, by name, each to be called with its `Threat`.
 
-    noise and the worst for SENSE for all; apgd (steps, random starts) where a gradient may be had; joint for methods
-    that minimize, SENSE, l1-wavelet, TV and un-trained networks in their SENSE form; black box (evaluations) for what
-    passes no gradient and is quick. fit_steps: of un-trained networks, where others than their own are attacked.
+    noise and the worst for SENSE for all; apgd from there (steps; starts: so many from noise, too) where a gradient may
+    be had; joint for methods that minimize, SENSE, l1-wavelet, TV and un-trained networks in their SENSE form; black
+    box (evaluations) for what passes no gradient and is quick. fit_steps: of un-trained networks, where others than
+    their own are attacked.
     """
     found: dict[str, Callable[[Threat], Found]] = {"noise": partial(noise, seed=seed)}
     found["worst for sense"] = partial(_transferred, item, seed)
@@ -139,7 +141,7 @@ def _transferred(item: Slice, seed: int, threat: Threat) -> Found:
 
 
 def _climbing(item: Slice, seed: int, steps: int, starts: int, threat: Threat) -> Found:
-    """APGD from noise and from the worst for SENSE."""
+    """APGD from the worst for SENSE, and from so many draws of noise."""
     return apgd(threat, seed, steps, starts, worst_for_sense(item, threat, seed))
 
 

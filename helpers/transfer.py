@@ -41,7 +41,12 @@ def slices(data: str = "knee", size: str = "laptop", count: int = COUNT, acquisi
 
 
 def rows(
-    item: Slice, eps: float, protocol: str = "corrected", names: Sequence[str] = METHODS, steps: int = 20, seed: int = 0
+    item: Slice,
+    eps: float,
+    protocol: str = "corrected",
+    names: Sequence[str] = METHODS,
+    steps: int = known_attacks.STEPS,
+    seed: int = 0,
 ) -> Iterator[dict]:
     """Every perturbation of one slice at one strength on every method: one row each.
 

@@ -7,7 +7,19 @@ import pandas as pd
 import pytest
 import torch
 
-from helpers import attack_figures, audit, methods, published, published_attacks, stats, study, transfer, verdicts
+from helpers import (
+    attack_figures,
+    audit,
+    known_attacks,
+    methods,
+    published,
+    published_attacks,
+    results,
+    stats,
+    study,
+    transfer,
+    verdicts,
+)
 from helpers.__main__ import main
 from helpers.data.scanner import draw_volume
 from helpers.errors import BadInput
@@ -109,6 +121,7 @@ def test_figures_of_the_matrix():
     table = pd.concat([table, table.assign(eps=0.04)])
     assert len(attack_figures.strengths(table).axes) == 3
     axes = attack_figures.matrix(table, 0.02).axes[0]
+    assert axes.get_title() == "corrected, eps 0.02, mean of n = 6 slices"
     assert [text.get_text() for text in axes.texts][:2] == ["0.000", "0.000"]
 
 
@@ -146,7 +159,34 @@ def test_the_audit_knows_the_worst_case_of_sense(item, monkeypatch):
     assert (shares["share"] <= 1.001).all() and "climbing: **none**" in audit.sentence(shares)
     assert audit.trusted(shares) == set(shares["method"]) and not audit.trusted(shares.assign(flattened=0.2))
     panels = [axes.get_title() for axes in attack_figures.efforts(shares[shares["steps"] > 0]).axes]
-    assert panels == ["apgd from noise", "pgd from noise"]
+    assert panels == ["apgd\nfrom noise", "pgd\nfrom noise"]
+
+
+def test_one_long_ascent_is_held_against_two_short_ones():
+    found = {("noise", 20): 0.7, ("the worst for SENSE", 20): 0.8, ("noise", 40): 0.9, ("the worst for SENSE", 40): 1.0}
+    rows = [
+        {
+            "method": "unet",
+            "attack": "apgd",
+            "volume": volume,
+            "slice": 0,
+            "start": start,
+            "steps": steps,
+            "share": share,
+        }
+        for volume, worse in (("a", 0.0), ("b", 0.2))
+        for (start, steps), share in ((key, share - worse) for key, share in found.items())
+    ]
+    said = audit.deep_or_wide(pd.DataFrame(rows))
+    assert said.round(6).to_dict("index") == {
+        "unet": {"40 steps from the worst for SENSE": 0.9, "20 from two starts": 0.7}
+    }
+
+
+def test_the_shipped_audit_is_of_the_attack_of_the_shipped_matrix():
+    """Else a ranking would be carried by an attack that was not made."""
+    made = json.loads((results.FOLDER / "transfer.json").read_text())["command"]
+    assert f"--steps {known_attacks.STEPS} " in made and results.table("audit")["steps"].max() == known_attacks.STEPS
 
 
 def test_the_audit_holds_the_published_attack_against_ours(item, monkeypatch):

@@ -26,8 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", nargs="+", metavar="FILE", help="k-space: files or folders")
     parser.add_argument("--method", required=True, help="a name, see python -m helpers methods, or MODULE:FUNCTION")
     parser.add_argument("--eps", type=float, nargs="+", required=True, help="strengths ||e|| / ||y||, such as 0.02")
-    parser.add_argument("--steps", type=int, default=20, help="of the gradient attack (default: 20)")
-    parser.add_argument("--starts", type=int, default=1, help="of the gradient attack (default: 1)")
+    steps = known_attacks.STEPS
+    parser.add_argument("--steps", type=int, default=steps, help=f"of the gradient attack (default: {steps})")
+    parser.add_argument(
+        "--starts", type=int, default=0, help="of it from noise, beside the worst for SENSE (default: 0)"
+    )
     parser.add_argument(
         "--away-from",
         choices=("truth", "clean"),
@@ -46,8 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     methods.load(args.method, source="knee", **fitted(args))  # what is wrong is said before any file is read
     device = usable(args.device)
-    if min(args.steps, args.starts, args.fit_steps or 1) < 1 or args.seed < 0:
-        raise BadInput("--steps, --starts and --fit-steps must be at least 1, and --seed at least 0")
+    if min(args.steps, args.fit_steps or 1) < 1 or min(args.starts, args.seed) < 0:
+        raise BadInput("--steps and --fit-steps must be at least 1, --starts and --seed at least 0")
     work = [(data, index) for name in args.files for data in [scans(name)] for index in wanted(data, name, args.slice)]
     show(rows(args, work, device), args.json)
     return 0

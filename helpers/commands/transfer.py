@@ -10,7 +10,7 @@ Examples, all of it and the corrected protocol on your own volumes:
 import argparse
 from functools import partial
 
-from helpers import stats, study, transfer
+from helpers import known_attacks, stats, study, transfer
 from helpers.commands import _attacked, show
 from helpers.data.slice import Slice
 from helpers.resumable import measured
@@ -20,7 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _attacked.add_arguments(parser, transfer.COUNT, transfer.METHODS)
     parser.add_argument("--eps", type=float, nargs="+", default=transfer.EPS, help="strengths")
     parser.add_argument("--protocol", nargs="+", default=transfer.PROTOCOLS, choices=transfer.PROTOCOLS)
-    parser.add_argument("--steps", type=int, default=20, help="of gradient attacks (default: 20)")
+    steps = known_attacks.STEPS
+    parser.add_argument("--steps", type=int, default=steps, help=f"of gradient attacks (default: {steps})")
 
 
 def run(args: argparse.Namespace) -> int:
