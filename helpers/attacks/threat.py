@@ -93,8 +93,8 @@ class Threat:
     def starts(self, seed: int, count: int, start: Tensor | None = None) -> Tensor:
         """Where an attack begins: `count` draws of noise, and a known perturbation (..., coil, ky, kx) before them.
 
-        Near zero the magnitude of an image hardly moves, so that gradients from noise miss the air around the object;
-        what was found for a linear method, whose image is complex, has been there.
+        Near zero the magnitude of an image hardly moves, so that gradients from noise may miss the air around the
+        object; what was found for a linear method, whose image is complex, has been there.
         """
         drawn = self.noise(seed, count)
         return drawn if start is None else torch.cat([self.stretched(start).expand(drawn.shape[1:])[None], drawn])
