@@ -136,7 +136,7 @@ def trusted(table: pd.DataFrame) -> set[str]:
 def sentence(table: pd.DataFrame) -> str:
     """For which methods the audit carries a comparison, in words."""
     late = late_gains(table)
-    flat_ones, climbing = (", ".join(late[choice].index) or "none" for choice in (late < FLAT, late >= FLAT))
+    flat_ones, climbing = ("; ".join(late[choice].index) or "none" for choice in (late < FLAT, late >= FLAT))
     return (
         f"The last quarter of the steps of APGD from the worst for SENSE, the attack of the transfer matrix, added less"
         f" than {100 * FLAT:g} % of what it found in all for: **{flat_ones}**; still climbing: **{climbing}**. Methods"
