@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from functools import partial
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -127,9 +128,12 @@ def late_gains(table: pd.DataFrame) -> pd.Series:
     return ours.groupby("method")["flattened"].mean()
 
 
-def trusted(table: pd.DataFrame) -> set[str]:
-    """The methods whose loss is known well enough to rank them: those whose best attack has come to its end."""
-    late = late_gains(table)
+def trusted(table: pd.DataFrame, eps: float) -> set[str]:
+    """The methods whose loss is known well enough to rank them at a strength: those whose attack came to its end there.
+
+    None at a strength that was not audited.
+    """
+    late = late_gains(table[np.isclose(table["eps"], eps)])
     return set(late[late < FLAT].index)
 
 

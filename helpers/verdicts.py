@@ -8,6 +8,7 @@ import pandas as pd
 from helpers import figures, stats
 
 WORST = "worst"
+OWN = 0.9  # share of the worst loss known that a method's own attack has to find, to be trusted in a score
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ def judged(table: pd.DataFrame, eps: float, trusted: Collection[str], score: str
     """The paper's claims at one strength: the difference with its interval and the verdict, a column a protocol.
 
     trusted: the methods that the audit carries, see `audit.trusted`. Every loss is a lower bound, so that a ranking
-    under the corrected protocol is given only where the attack on the method that seems to lose less is trusted.
+    under the corrected protocol is given only where the attack on the method that seems to lose less is trusted, and
+    is `carried` in this score.
     """
     wide = losses(table, score).xs(eps, level="eps")
     rows = {}
@@ -102,11 +104,22 @@ def judged(table: pd.DataFrame, eps: float, trusted: Collection[str], score: str
             difference = (group[claim.lost] - group[claim.than]).dropna()
             if len(difference):
                 found = stats.interval(difference, difference.index.get_level_values("volume"))
-                rows.setdefault(claim.words, {})[protocol] = f"{found}: {verdict(claim, protocol, found, trusted)}"
+                rows.setdefault(claim.words, {})[protocol] = (
+                    f"{found}: {verdict(claim, protocol, found, carried(group, trusted))}"
+                )
     judged = pd.DataFrame.from_dict(rows, orient="index").rename_axis(
         index=f"claim, in {figures.SCORES[score]} at eps {eps:g}"
     )
     return judged.fillna("not measured")
+
+
+def carried(wide: pd.DataFrame, trusted: Collection[str]) -> set[str]:
+    """Those of the trusted methods on which no perturbation that was made for another does much more harm.
+
+    wide: of `losses`. Attacks climb the squared error: what is worst there need not be in another score.
+    """
+    means = wide.mean()
+    return {name for name in trusted if (name, name) in means.index and means[name, name] >= OWN * means[WORST, name]}
 
 
 def verdict(claim: Claim, protocol: str, found: stats.Interval, trusted: Collection[str]) -> str:
