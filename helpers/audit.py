@@ -23,6 +23,7 @@ LINEAR = "sense, complex image"  # whose exact worst case is known
 METHODS = (LINEAR, "sense", "wavelet", "tv", "unet", "varnet", "convdecoder")
 STEPS = (5, 10, 20, known_attacks.STEPS)
 EPS = 0.02
+KEYS = ["method", "eps", "volume", "slice"]  # what is audited in one piece
 FLAT = 0.05  # of the increase: a curve that gains less in its last quarter has come to its end
 
 
@@ -95,7 +96,7 @@ def shares(table: pd.DataFrame) -> pd.DataFrame:
     by: the attack and where it starts, in words.
     """
     increase = table["loss"] - table["clean"]
-    groups = [table[key] for key in ("method", "volume", "slice")]
+    groups = [table[key] for key in KEYS]
     worst = increase.groupby(groups).transform("max")
     known = (table["exact"] - table["clean"]).fillna(worst)
     by = table["attack"] + (" from " + table["start"]).where(table["start"] != "none", "")
@@ -110,7 +111,7 @@ def deep_or_wide(table: pd.DataFrame) -> pd.DataFrame:
     """
     most = table["steps"].max()
     apgd = table[(table["attack"] == "apgd") & ~table["method"].eq(LINEAR)]
-    best = apgd.groupby(["method", "steps", "start", "volume", "slice"])["share"].max().unstack("start")
+    best = apgd.groupby([*KEYS, "steps", "start"])["share"].max().unstack("start")
     means = {
         f"{most} steps from the worst for SENSE": best["the worst for SENSE"].xs(most, level="steps"),
         f"{most // 2} from two starts": best.max(axis=1).xs(most // 2, level="steps"),
@@ -124,7 +125,7 @@ def late_gains(table: pd.DataFrame) -> pd.Series:
     table: of `shares`. Means over slices, as shares of all that was found, at the largest number of steps.
     """
     last = table[(table["attack"] == "apgd") & (table["steps"] == table["steps"].max())]
-    ours = last.groupby(["method", "volume", "slice"]).tail(1)  # from the worst for SENSE, for all but SENSE itself
+    ours = last.groupby(KEYS).tail(1)  # from the worst for SENSE, for all but SENSE itself
     return ours.groupby("method")["flattened"].mean()
 
 

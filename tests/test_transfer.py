@@ -183,12 +183,26 @@ def test_the_audit_knows_the_worst_case_of_sense(item, monkeypatch):
     assert panels == ["apgd\nfrom noise", "pgd\nfrom noise"]
 
 
+def test_the_audit_of_several_strengths_goes_on(tmp_path, capsys):
+    command = ["audit", "--volumes", "1", "--profile", "smoke", "--methods", "zero-filled", "--json", "--table"]
+    table = tmp_path / "audit.csv"
+    assert main([*command, str(table), "--eps", "0.08"]) == 0
+    assert main([*command, str(table), "--eps", "0.02", "0.08"]) == 0
+    rows = pd.read_csv(table)
+    assert set(rows["eps"]) == {0.02, 0.08} and not rows.duplicated([*audit.KEYS, "attack", "start", "steps"]).any()
+    assert "--eps 0.02 0.08 " in json.loads(table.with_suffix(".json").read_text())["command"]
+    assert {row["eps"] for row in map(json.loads, capsys.readouterr().out.splitlines())} == {0.02, 0.08}
+    shares = audit.shares(rows)
+    assert (shares.groupby("eps")["share"].max() == 1).all()  # each strength has its own worst
+
+
 def test_one_long_ascent_is_held_against_two_short_ones():
     found = {("noise", 20): 0.7, ("the worst for SENSE", 20): 0.8, ("noise", 40): 0.9, ("the worst for SENSE", 40): 1.0}
     rows = [
         {
             "method": "unet",
             "attack": "apgd",
+            "eps": 0.02,
             "volume": volume,
             "slice": 0,
             "start": start,

@@ -15,25 +15,30 @@ from helpers.resumable import measured
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     _attacked.add_arguments(parser, 3, audit.METHODS)
-    parser.add_argument("--eps", type=float, default=audit.EPS, help=f"strength (default: {audit.EPS:g})")
+    parser.add_argument("--eps", type=float, nargs="+", default=[audit.EPS], help=f"strengths (default: {audit.EPS:g})")
 
 
 def run(args: argparse.Namespace) -> int:
-    slices = _attacked.slices(args, [args.eps], known=[audit.LINEAR])
-    work = [((name, item.volume, item.number), (name, item)) for item in slices for name in args.methods]
+    slices = _attacked.slices(args, args.eps, known=[audit.LINEAR])
+    work = [
+        ((name, eps, item.volume, item.number), (name, eps, item))
+        for eps in args.eps
+        for item in slices
+        for name in args.methods
+    ]
     rows = measured(
-        ["method", "volume", "slice"],
+        audit.KEYS,
         work,
-        partial(one, args.eps, args.seed, args.device),
+        partial(one, args.seed, args.device),
         args.table,
         lambda n: study.provenance(_attacked.command(args), args.seed, n, args.device),
         args.jobs,
     )
-    show(stats.summary(rows, ["method", "attack", "start", "steps"], "loss").to_dict("records"), args.json)
+    show(stats.summary(rows, ["eps", "method", "attack", "start", "steps"], "loss").to_dict("records"), args.json)
     return 0
 
 
-def one(eps: float, seed: int, device: str, arguments: tuple[str, Slice]) -> list[dict]:
-    """All rows of one method on one slice."""
-    name, item = arguments
+def one(seed: int, device: str, arguments: tuple[str, float, Slice]) -> list[dict]:
+    """All rows of one method on one slice at one strength."""
+    name, eps, item = arguments
     return list(audit.rows(item.to(device), name, eps, seed))
