@@ -125,7 +125,7 @@ def late_gains(table: pd.DataFrame) -> pd.Series:
     table: of `shares`. Means over slices, as shares of all that was found, at the largest number of steps.
     """
     last = table[(table["attack"] == "apgd") & (table["steps"] == table["steps"].max())]
-    ours = last.groupby(KEYS).tail(1)  # from the worst for SENSE, for all but SENSE itself
+    ours = last.groupby(KEYS).tail(1)  # from the worst for SENSE; LINEAR, whose worst that is, from noise
     return ours.groupby("method")["flattened"].mean()
 
 
