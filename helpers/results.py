@@ -33,6 +33,11 @@ def origin(name: str) -> str:
     return f"n = {made['n']} rows, seed {', '.join(map(str, seeds))}, {made['device']}, made by `{made['command']}`"
 
 
+def nearest(table: pd.DataFrame, eps: float) -> float:
+    """The strength of a table, in its column eps, that lies closest to the one that is asked for."""
+    return min(table["eps"].unique(), key=lambda each: abs(each - eps))
+
+
 def matched(quality: pd.DataFrame) -> pd.DataFrame:
     """The table with networks on the anatomy that they were trained on alone, by their architecture: "unet", "varnet".
 

@@ -134,6 +134,11 @@ def test_findings_say_what_the_table_says():
     assert "undecided" in said.loc["tv above wavelet", "knee"]  # it is no better in this table
 
 
+def test_the_nearest_strength_of_a_table():
+    table = pd.DataFrame({"eps": [0.02, 0.08, 0.02]})
+    assert [results.nearest(table, eps) for eps in (0.001, 0.04, 0.06, 1)] == [0.02, 0.02, 0.08, 0.08]
+
+
 def test_a_missing_table_is_a_sentence():
     with pytest.raises(BadInput, match="python -m helpers evaluate"):
         results.table("nothing-of-that-name")
