@@ -3,8 +3,8 @@
 import torch
 
 from helpers.data.slice import Box, Slice
-from helpers.fourier import center_crop, fft2c
-from helpers.physics import rss
+from helpers.mri.fourier import center_crop, fft2c
+from helpers.mri.rss import rss
 
 
 def coil_images(coils: int = 4, rows: int = 64, columns: int = 40, number: int = 0) -> torch.Tensor:

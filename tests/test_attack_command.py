@@ -6,17 +6,19 @@ from functools import partial
 import pytest
 import torch
 
-from helpers import known_attacks, methods, study
+from helpers import methods
 from helpers.__main__ import main
 from helpers.attacks import Threat
+from helpers.attacks.known import attacks_on
 from helpers.attacks.noise import noise
 from helpers.attacks.pgd import pgd
 from helpers.attacks.worst import worst
 from helpers.data import fastmri
 from helpers.data.scanner import draw_volume
 from helpers.errors import BadInput
-from helpers.fits import FITS
+from helpers.experiments import evaluate
 from helpers.profiles import profile
+from helpers.untrained.recipes import FITS
 
 METHODS = ["zero-filled", "sense", "wavelet", "tv", "sigpy-sense", "unet-knee", "varnet-knee", "irim-knee"]
 METHODS += [pytest.param("deep-decoder", marks=pytest.mark.slow)]
@@ -57,7 +59,7 @@ def test_a_real_brain_is_attacked_by_the_same_rules(real, method, capsys):
 def test_a_method_that_remembers_is_caught():
     """It reconstructs what is new to it, and gives the image of old for a measurement close to one it has seen."""
     item = draw_volume("knee", 0, profile("smoke"), slices=1)[0]
-    mask = study.mask_of(item)
+    mask = evaluate.mask_of(item)
     y = item.kspace * mask
 
     def make(memory=None):
@@ -82,16 +84,16 @@ def test_a_method_that_remembers_is_caught():
 def test_a_fit_is_scored_to_the_last_bit_of_what_the_attack_saw():
     """Fits magnify rounding: what was tried is what is scored, unchanged, so that no tolerance is needed."""
     item = draw_volume("knee", 0, profile("smoke"), slices=1)[0]
-    mask = study.mask_of(item)
+    mask = evaluate.mask_of(item)
     make = partial(methods.load, "convdecoder", steps=30)
     threat = Threat(make(), item.kspace * mask, mask, 0.05, item.target)
-    attacks = known_attacks.known("convdecoder", item, steps=2, fit_steps=30)
+    attacks = attacks_on("convdecoder", item, steps=2, fit_steps=30)
     assert worst(make, threat, attacks, agree=0)[0] in attacks
 
 
 def test_the_worst_is_the_worst_and_says_who_found_it():
     item = draw_volume("knee", 0, profile("smoke"), slices=1)[0]
-    mask = study.mask_of(item)
+    mask = evaluate.mask_of(item)
     threat = Threat(methods.load("sense"), item.kspace * mask, mask, 0.05, item.target)
     attacks = {"noise": noise, "pgd": lambda threat: pgd(threat, steps=5)}
     name, found, image = worst(lambda: methods.load("sense"), threat, attacks)

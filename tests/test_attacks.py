@@ -7,19 +7,21 @@ import torch
 from made import coil_images
 from torch.testing import assert_close
 
-from helpers import methods, study
+from helpers import methods
 from helpers.attacks import Threat
 from helpers.attacks.apgd import apgd, checkpoints
 from helpers.attacks.exact import LinearSense, worst_case
 from helpers.attacks.noise import noise
 from helpers.attacks.pgd import pgd
 from helpers.attacks.threat import direction, length, realized
-from helpers.coils import espirit
 from helpers.data.scanner import draw_volume
 from helpers.errors import BadInput
-from helpers.fourier import fft2c
-from helpers.masks import random_mask
-from helpers.physics import Sense, rss
+from helpers.experiments import evaluate
+from helpers.mri.coils import espirit
+from helpers.mri.fourier import fft2c
+from helpers.mri.masks import random_mask
+from helpers.mri.rss import rss
+from helpers.mri.sense import Sense
 from helpers.profiles import profile
 
 ATTACKS = {"noise": noise, "pgd": pgd, "apgd": apgd}
@@ -37,7 +39,7 @@ def scan(dtype=torch.complex64):
 def linear():
     """SENSE with maps that do not move, in double precision, and its clean image."""
     kspace, mask, _ = scan(torch.complex128)
-    method = LinearSense(Sense(espirit(kspace, mask, crop=0), mask), mu=0.01)
+    method = LinearSense(Sense.estimated(kspace, mask, crop=0), mu=0.01)
     return method, kspace, mask, method(kspace)
 
 
@@ -121,7 +123,7 @@ def test_the_worst_case_is_the_largest_singular_value(linear):
 def test_attacks_beat_noise(name, attack):
     """On a drawn knee: 2 % of the measurement, found in ten steps, do more than noise of that strength, by far."""
     item = draw_volume("knee", 0, profile("smoke"), slices=1)[0]
-    mask = study.mask_of(item)
+    mask = evaluate.mask_of(item)
     threat = Threat(methods.load(name), item.kspace * mask, mask, 0.02, item.target)
     clean = threat.loss(torch.zeros_like(item.kspace))
     assert attack(threat, steps=10).loss - clean > 3 * (noise(threat).loss - clean).clamp(min=0)

@@ -5,14 +5,14 @@ import torch
 from scipy.fft import dctn
 from torch.testing import assert_close
 
-from helpers import study
-from helpers.bases import basis
-from helpers.coils import espirit
 from helpers.data.scanner import draw_volume
-from helpers.methods import wavelet
-from helpers.physics import Sense, scale
+from helpers.experiments import evaluate
+from helpers.methods import l1
+from helpers.mri.noise import scale
+from helpers.mri.sense import Sense
 from helpers.profiles import profile
-from helpers.solvers import weight
+from helpers.sparsity.bases import basis
+from helpers.sparsity.proximal_gradient import weight
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -39,11 +39,11 @@ def test_the_cosine_transform_is_two_dimensional_and_that_of_scipy():
 def test_each_minimum_is_the_lowest_in_its_own_basis():
     """Three bases are three problems: the image that minimizes one has a higher objective in each other."""
     item = draw_volume("knee", 0, profile("smoke"), slices=1)[0]
-    mask = study.mask_of(item)
+    mask = evaluate.mask_of(item)
     y = mask * item.kspace / scale(mask * item.kspace)[..., None]
-    sense, lam = Sense(espirit(y, mask), mask), weight(0.2, y, mask)
-    images = {name: wavelet.solve(sense, y, lam, name, tol=1e-3).x for name in ("haar", "dct", "fourier")}
+    sense, lam = Sense.estimated(y, mask), weight(0.2, y, mask)
+    images = {name: l1.solve(sense, y, lam, name, tol=1e-3).x for name in ("haar", "dct", "fourier")}
     for name in images:
-        values = {other: float(wavelet.objective(sense, y, lam, x, name)) for other, x in images.items()}
+        values = {other: float(l1.objective(sense, y, lam, x, name)) for other, x in images.items()}
         assert min(values, key=values.get) == name
         assert sorted(values.values())[1] > 1.01 * values[name], "far beyond the gap of 1e-3"

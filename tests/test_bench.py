@@ -8,8 +8,11 @@ from operator import le
 import pytest
 import torch
 
-from helpers import bart, bench, bench_attacks, bench_networks, networks, recipes
+from helpers import networks as our_networks
 from helpers.__main__ import main
+from helpers.bench import attacks, bart, networks, solvers
+from helpers.bench.contest import problem
+from helpers.training import recipes
 
 FIELDS = {"work", "size", "peer", "ours_s", "peer_s", "ratio", "runs"}
 needs_bart = pytest.mark.skipif(not bart.installed(), reason="BART is not installed")
@@ -17,13 +20,13 @@ needs_bart = pytest.mark.skipif(not bart.installed(), reason="BART is not instal
 
 def test_the_smallest_count_is_found():
     for goal in (1, 8, 9, 50, 333):
-        found, there = bench._first(partial(le, goal))
+        found, there = solvers._first(partial(le, goal))
         assert there and goal <= found <= goal + max(1, goal // 16)
-    assert bench._first(lambda n: False) == (bench.LIMIT, False)
+    assert solvers._first(lambda n: False) == (solvers.LIMIT, False)
 
 
 def test_a_problem_is_the_same_from_the_same_seed():
-    first, second = bench.problem(3, 48), bench.problem(3, 48)
+    first, second = problem(3, 48), problem(3, 48)
     assert first.kspace.equal(second.kspace) and first.mask.equal(second.mask)
     assert first.kspace.shape == (3, 48, 48) and first.wavelet.levels == 2
 
@@ -45,8 +48,8 @@ def test_bart_reads_what_was_written():
 @pytest.mark.slow
 def test_rows(monkeypatch, capsys):
     """Every work against every peer that is there, at a size that takes seconds; sigpy's TV may not arrive."""
-    monkeypatch.setattr(bench, "SIZES", ((4, 96),))
-    monkeypatch.setattr(bench, "LIMIT", 256)
+    monkeypatch.setattr(solvers, "SIZES", ((4, 96),))
+    monkeypatch.setattr(solvers, "LIMIT", 256)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         monkeypatch.setenv(name, "1")  # or the command starts itself anew
     assert main(["bench", "--quick", "--json", "--runs", "1"]) == 0
@@ -59,27 +62,27 @@ def test_rows(monkeypatch, capsys):
         assert FIELDS <= set(row) and row["size"] == "4x96x96" and row["runs"] == 1
         assert row["ratio"] == pytest.approx(row["peer_s"] / row["ours_s"])
     for row in rows[len(peers) :]:
-        assert row["minimum_gap"] <= bench.REFERENCE and row["iterations"] < row["certified_iterations"]
+        assert row["minimum_gap"] <= solvers.REFERENCE and row["iterations"] < row["certified_iterations"]
 
 
 def test_a_peer_that_is_missing_is_named(monkeypatch, capsys):
     monkeypatch.setattr(bart, "installed", lambda: False)
-    bench.say_what_is_missing()
+    solvers.say_what_is_missing()
     assert "BART is not installed" in capsys.readouterr().err
 
 
 def test_both_sides_of_the_attack_take_the_same_step():
-    given = bench.problem(2, 48)
+    given = problem(2, 48)
     noise = given.mask * torch.ones_like(given.kspace)
     found = []
     for form in ("fast", "fastmri"):
         torch.manual_seed(0)
         architecture = {"network": "varnet", "cascades": 2, "channels": 2, "pools": 2, "form": form}
-        network = networks.build(architecture).double().requires_grad_(False)
+        network = our_networks.build(architecture).double().requires_grad_(False)
         kspace, radius = given.kspace.to(torch.complex128), torch.tensor(0.5, dtype=torch.float64)
         start = (radius * noise / noise.norm()).to(torch.complex128)
         clean = network(kspace, given.mask)
-        e = bench_networks.pgd_step(network, kspace, given.mask, clean, start.clone(), radius)
+        e = networks.pgd_step(network, kspace, given.mask, clean, start.clone(), radius)
         assert e.norm() <= radius * (1 + 1e-12) and not (e * ~given.mask).any()
         assert (network(kspace + e, given.mask) - clean).norm() > (network(kspace + start, given.mask) - clean).norm()
         found.append(e)
@@ -87,11 +90,11 @@ def test_both_sides_of_the_attack_take_the_same_step():
 
 
 def test_rows_of_networks(monkeypatch):
-    small = dataclasses.replace(recipes.shipped()[bench_networks.TRAINED], profile="smoke")
-    monkeypatch.setattr(recipes, "shipped", lambda: {bench_networks.TRAINED: small})
-    monkeypatch.setattr(bench_networks, "STEPS", 1)
-    monkeypatch.setattr(bench_networks, "ATTACKED", {"network": "varnet", "cascades": 2, "channels": 2, "pools": 2})
-    rows = list(bench_networks.measure(2, 48, runs=1))
+    small = dataclasses.replace(recipes.shipped()[networks.TRAINED], profile="smoke")
+    monkeypatch.setattr(recipes, "shipped", lambda: {networks.TRAINED: small})
+    monkeypatch.setattr(networks, "STEPS", 1)
+    monkeypatch.setattr(networks, "ATTACKED", {"network": "varnet", "cascades": 2, "channels": 2, "pools": 2})
+    rows = list(networks.measure(2, 48, runs=1))
     assert [(row["work"], row["size"]) for row in rows] == [("pgd varnet", "2x48x48"), ("train varnet", "4x128x72")]
     assert all(FIELDS <= set(row) and row["ratio"] == row["peer_s"] / row["ours_s"] for row in rows)
     # what a process is before it has trained anything takes some hundred MB
@@ -100,8 +103,8 @@ def test_rows_of_networks(monkeypatch):
 
 def test_rows_of_gradients():
     """Both sides differentiate the same function; the implicit one keeps a fraction of the memory."""
-    rows = list(bench_attacks.measure(3, 64, runs=1))
-    peers = ["unrolled", *(f"last {last}" for last in bench_attacks.LAST)]
+    rows = list(attacks.measure(3, 64, runs=1))
+    peers = ["unrolled", *(f"last {last}" for last in attacks.LAST)]
     works = ["gradient wavelet", "gradient tv"]
     assert [(row["work"], row["peer"]) for row in rows] == [(work, peer) for work in works for peer in peers]
     for row in rows:
@@ -111,7 +114,7 @@ def test_rows_of_gradients():
 
 
 def test_the_hours_of_the_matrix():
-    rows = list(bench_attacks.matrix("smoke", ("unet",)))
+    rows = list(attacks.matrix("smoke", ("unet",)))
     assert [row["peer"] for row in rows] == ["corrected", "published"]
     pieces = 10 * 3 / 2  # slices, strengths, cores
     assert all(row["hours"] == pytest.approx(row["ours_s"] * pieces / 3600) and row["ours_s"] > 0 for row in rows)

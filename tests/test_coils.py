@@ -5,12 +5,12 @@ import torch
 from made import coil_images
 from sigpy.mri.app import EspiritCalib
 
-from helpers import coils
-from helpers.coils import espirit
 from helpers.errors import BadInput
-from helpers.fourier import fft2c, ifft2c
-from helpers.masks import mask, random_mask
-from helpers.physics import rss
+from helpers.mri import coils
+from helpers.mri.coils import espirit
+from helpers.mri.fourier import fft2c, ifft2c
+from helpers.mri.masks import mask, random_mask
+from helpers.mri.rss import rss
 
 
 def scan(count: int = 4, rows: int = 64, columns: int = 48, noise: float = 1e-3) -> torch.Tensor:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from helpers.networks.decoders import GENERATORS, ConvDecoder, DeepDecoder, DeepImagePrior
+from helpers.untrained.generators import GENERATORS, ConvDecoder, DeepDecoder, DeepImagePrior
 
 SIZE = (48, 40)
 

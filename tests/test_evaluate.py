@@ -6,9 +6,10 @@ import sys
 import pandas as pd
 import pytest
 
-from helpers import tuning, zoo
 from helpers.__main__ import main
+from helpers.experiments import tuning
 from helpers.methods import tuned
+from helpers.networks import zoo
 
 SMALL = ["--profile", "smoke", "--volumes", "2"]
 

@@ -13,8 +13,8 @@ from made import coil_images, made_slices
 
 from helpers.data import FastMRI, MRIData, boxes, fastmri, open_data
 from helpers.errors import BadInput
-from helpers.fourier import center_crop, fft2c, ifft2c
-from helpers.physics import rss
+from helpers.mri.fourier import center_crop, fft2c, ifft2c
+from helpers.mri.rss import rss
 
 REAL = Path(__file__).parents[2] / "shared" / "real"
 real = pytest.mark.skipif(not REAL.is_dir(), reason="the real scans are not beside the project")

@@ -7,8 +7,10 @@ import torch
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from helpers import figures, masks, physics
+from helpers import figures
 from helpers.data.scanner import draw_volume
+from helpers.mri import masks, metrics
+from helpers.mri.sense import Sense
 from helpers.profiles import profile
 
 
@@ -50,10 +52,10 @@ def test_colors_are_told_apart_without_green_cones():
 
 
 def test_a_listing_is_the_code_without_its_docstring(capsys):
-    figures.listing(physics.Sense.adjoint)
+    figures.listing(Sense.adjoint)
     shown = capsys.readouterr().out
     assert "Markdown" in shown  # a plain terminal has no page to show it on
-    source = figures.code(physics.Sense.adjoint)
+    source = figures.code(Sense.adjoint)
     assert source.startswith("def adjoint(self, kspace: Tensor) -> Tensor:\n    return (")
     assert '"""' not in source
 
@@ -111,7 +113,7 @@ def test_fit_curves_show_losses_error_and_the_step_that_was_kept():
     assert [axes.get_title().split()[-2] for axes in grid] == ["fitted", "held-out", "the"]
     assert all(list(axes.lines[0].get_xdata()) == [10, 20, 30] for axes in grid)
     assert all(axes.lines[1].get_xdata()[0] == 20 for axes in grid)
-    assert grid[2].get_ylabel() == figures.SCORES["nmse"] and grid[0].get_yscale() == "log"
+    assert grid[2].get_ylabel() == metrics.SCORES["nmse"] and grid[0].get_yscale() == "log"
 
 
 def test_recipes_are_told_apart_and_every_slice_has_its_panel():

@@ -8,7 +8,7 @@ import torch
 
 from helpers.__main__ import main
 from helpers.commands import fit as command
-from helpers.untrained import fit
+from helpers.untrained.fit import fit
 
 OPTIONS = ["--data", "knee", "--profile", "smoke", "--json"]
 
@@ -30,7 +30,7 @@ def test_a_look_every_so_many_steps_with_its_scores(whole):
 
 
 def test_a_killed_fit_goes_on_from_its_checkpoint_to_the_same_numbers(whole, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("helpers.untrained.SAVE_EVERY", 0)
+    monkeypatch.setattr("helpers.untrained.fit.SAVE_EVERY", 0)
 
     def killed(*arguments, watch, **options):
         def watched(look, image):

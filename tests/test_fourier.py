@@ -7,7 +7,7 @@ import sigpy
 import torch
 from fastmri.fftc import fft2c_new
 
-from helpers.fourier import center_crop, crop_readout, fft2c, ifft2c
+from helpers.mri.fourier import center_crop, crop_readout, fft2c, ifft2c
 
 SHAPES = [(16, 12), (15, 12), (16, 9), (7, 5), (1, 4)]
 

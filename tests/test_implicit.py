@@ -7,14 +7,15 @@ import pytest
 import torch
 from made import coil_images
 
-from helpers.fourier import fft2c
-from helpers.implicit import TOLERANCE, attached, l1, tv
-from helpers.masks import random_mask
-from helpers.methods import load, wavelet
+from helpers.methods import l1 as methods_l1
+from helpers.methods import load
 from helpers.methods import tv as methods_tv
+from helpers.mri.fourier import fft2c
+from helpers.mri.masks import random_mask
+from helpers.mri.sense import Sense
 from helpers.networks.memory import kept_bytes
-from helpers.physics import Sense
-from helpers.wavelet import Wavelet
+from helpers.sparsity.implicit_gradients import TOLERANCE, attached, l1, tv
+from helpers.sparsity.wavelet import Wavelet
 
 LAM = 0.02
 
@@ -36,7 +37,7 @@ def problem():
 
 def solved(sense, kspace, lam=LAM):
     with torch.no_grad():
-        return wavelet.solve(sense, kspace, lam, "db2", tol=1e-11, cap=20_000, levels=2).x
+        return methods_l1.solve(sense, kspace, lam, "db2", tol=1e-11, cap=20_000, levels=2).x
 
 
 def loss_of(x):
@@ -116,7 +117,7 @@ def test_the_whole_method_agrees_with_unrolling_and_keeps_less(monkeypatch, tole
 
     Unrolled iterations use compressed coils, which leave out a thousandth of the energy; here they use all.
     """
-    monkeypatch.setattr(wavelet, "minimizer", partial(l1, tolerance=tolerance))
+    monkeypatch.setattr(methods_l1, "minimizer", partial(l1, tolerance=tolerance))
     monkeypatch.setattr(Sense, "compressed", lambda self: self)
     images = coil_images(3, 48, 40)
     noise = torch.randn(images.shape, dtype=images.dtype, generator=torch.Generator().manual_seed(0))

@@ -5,8 +5,9 @@ import torch
 from test_networks import make, measure
 
 from helpers import networks
+from helpers.mri.noise import expected_rss
+from helpers.mri.sense import Sense
 from helpers.networks.memory import kept_bytes
-from helpers.physics import Sense, expected_rss
 
 DEEP = {"network": "irim", "channels": 12, "hidden": [8, 12, 8], "dilations": [1, 3, 2], "reflections": 4}
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from helpers import masks
 from helpers.errors import BadInput
+from helpers.mri import masks
 
 WIDTHS = [38, 45, 160, 180, 256, 368]
 

@@ -6,15 +6,16 @@ import pytest
 import torch
 from made import coil_images
 
-from helpers import methods, zoo
+from helpers import methods
 from helpers.data.scanner import draw_volume
 from helpers.errors import BadInput
-from helpers.fits import FITS
-from helpers.fourier import fft2c
-from helpers.masks import poisson_mask, random_mask
-from helpers.physics import rss
+from helpers.experiments.evaluate import reconstruct
+from helpers.mri.fourier import fft2c
+from helpers.mri.masks import poisson_mask, random_mask
+from helpers.mri.rss import rss
+from helpers.networks import zoo
 from helpers.profiles import profile
-from helpers.study import reconstruct
+from helpers.untrained.recipes import FITS
 
 NAMES = methods.names()
 # as many steps whatever the input: a law should hold to rounding, not to the tolerance of a stopping rule

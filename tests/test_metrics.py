@@ -6,7 +6,7 @@ import torch
 from fastmri import evaluate
 from scipy import ndimage
 
-from helpers import metrics
+from helpers.mri import metrics
 
 
 @pytest.fixture

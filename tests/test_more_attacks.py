@@ -6,20 +6,24 @@ import torch
 from made import coil_images
 from torch.testing import assert_close
 
-from helpers import known_attacks, methods, study
+from helpers import methods
 from helpers.attacks import Threat
 from helpers.attacks.apgd import apgd
 from helpers.attacks.black_box import black_box, shaken
-from helpers.attacks.exact import LinearSense, worst_case
+from helpers.attacks.exact import LinearSense, complex_truth, worst_case, worst_for_sense
 from helpers.attacks.joint import joint
+from helpers.attacks.known import attacks_on, differentiable
 from helpers.attacks.motion import motion, moving, subject, turned
 from helpers.attacks.noise import noise
 from helpers.attacks.region import RegionThreat
 from helpers.attacks.universal import universal
-from helpers.coils import espirit
+from helpers.attacks.unknowns import Iterate, ridge
 from helpers.data.scanner import draw_volume
-from helpers.fourier import fft2c
-from helpers.physics import Sense
+from helpers.experiments import evaluate
+from helpers.methods.sense import MU
+from helpers.mri.coils import espirit
+from helpers.mri.fourier import fft2c
+from helpers.mri.sense import Sense
 from helpers.profiles import profile
 
 EPS = 0.03
@@ -32,7 +36,7 @@ def item():
 
 @pytest.fixture(scope="module")
 def scan(item):
-    mask = study.mask_of(item)
+    mask = evaluate.mask_of(item)
     return item.kspace * mask, mask
 
 
@@ -40,8 +44,8 @@ def scan(item):
 def linear(item, scan):
     """SENSE with maps that do not move, its complex image, the truth as those maps see it, and the exact worst case."""
     y, mask = scan
-    sense = Sense(espirit(y, mask), mask)
-    method, truth = LinearSense(sense, known_attacks.MU, 1e-5), known_attacks.truth(item, sense)
+    sense = Sense.estimated(y, mask)
+    method, truth = LinearSense(sense, MU, 1e-5), complex_truth(item, sense)
     _, value = worst_case(method, EPS * y.norm(), method(y) - truth)
     return sense, method, truth, float(value**2 / truth.norm() ** 2)
 
@@ -49,7 +53,7 @@ def linear(item, scan):
 def test_the_joint_attack_reaches_most_of_the_worst_case_of_sense(linear, scan):
     sense, method, truth, exact = linear
     threat = Threat(method, *scan, EPS, truth)
-    image = known_attacks.Iterate(sense.adjoint(scan[0]), sense.bound, known_attacks.ridge)
+    image = Iterate(sense.adjoint(scan[0]), sense.bound, ridge)
     found = joint(threat, sense, image, truth)
     # in one dimension, a feasibility study had 80 to 92 % of the error, which is the root
     assert 0.8 <= (float(found.loss) / exact) ** 0.5 <= 1.001
@@ -138,13 +142,13 @@ def test_motion_is_of_the_strength_asked_for_and_comes_late(item, scan):
     ],
 )
 def test_what_is_known_for_a_method(item, name, attacks):
-    assert set(known_attacks.known(name, item)) == attacks
+    assert set(attacks_on(name, item)) == attacks
 
 
 @pytest.mark.parametrize("name", ["sense", "wavelet", "tv"])
 def test_every_known_attack_of_a_solver_beats_noise(item, scan, name):
-    threat = Threat(known_attacks.differentiable(name, "knee"), *scan, EPS, item.target)
-    losses = {key: float(attack(threat).loss) for key, attack in known_attacks.known(name, item, steps=8).items()}
+    threat = Threat(differentiable(name, "knee"), *scan, EPS, item.target)
+    losses = {key: float(attack(threat).loss) for key, attack in attacks_on(name, item, steps=8).items()}
     assert all(loss > losses["noise"] for key, loss in losses.items() if key != "noise"), losses
 
 
@@ -152,13 +156,13 @@ def test_every_known_attack_of_a_solver_beats_noise(item, scan, name):
 def test_the_attack_through_data_consistency_beats_noise(item, scan):
     """On a network of few steps; what is found counts by full fits."""
     threat = Threat(methods.load("convdecoder"), *scan, 0.1, item.target)
-    attacks = known_attacks.known("convdecoder", item)
+    attacks = attacks_on("convdecoder", item)
     assert float(attacks["consistency"](threat).loss) > float(attacks["noise"](threat).loss)
 
 
 def test_the_exact_worst_case_is_where_gradients_begin(item, scan):
     threat = Threat(methods.load("sense"), *scan, EPS, item.target)
-    start = known_attacks.worst_for_sense(item, threat)
+    start = worst_for_sense(item, threat)
     found = apgd(threat, steps=2, starts=0, start=start)
     assert found.loss >= threat.loss(start) * (1 - 1e-5)
     assert np.isclose(float(start.norm()), float(threat.radius), rtol=1e-4)

@@ -9,13 +9,14 @@ from fastmri.models import Unet
 from made import coil_images
 from safetensors.torch import load, save
 
-from helpers import networks, physics
+from helpers import networks
 from helpers.errors import BadInput
-from helpers.fourier import center_crop, fft2c, ifft2c
-from helpers.masks import mask as make_mask
-from helpers.masks import random_mask
+from helpers.mri.fourier import center_crop, fft2c, ifft2c
+from helpers.mri.masks import mask as make_mask
+from helpers.mri.masks import random_mask
+from helpers.mri.noise import noise_level
+from helpers.mri.rss import rss
 from helpers.networks import layout
-from helpers.physics import rss
 
 VARNET = {
     "network": "varnet",
@@ -113,8 +114,8 @@ def test_entries_that_were_not_measured_do_not_matter(network):
 
 def test_gradient_is_the_finite_difference(network, monkeypatch):
     kspace, mask = measure()
-    level = physics.noise_level(kspace, mask)  # a constant to the gradient
-    monkeypatch.setattr(physics, "noise_level", lambda *_: level)
+    level = noise_level(kspace, mask)  # a constant to the gradient
+    monkeypatch.setattr("helpers.mri.noise.noise_level", lambda *_: level)
     extra = {}
     if isinstance(network, networks.IRIM):  # its maps are constants to the gradient
         extra["maps"] = torch.ones_like(kspace) / kspace.shape[0] ** 0.5

@@ -3,12 +3,15 @@
 import pytest
 import torch
 
-from helpers import masks, methods, study
+from helpers import methods
 from helpers.data.scanner import draw_volume
-from helpers.fourier import ifft2c
-from helpers.physics import expected_rss, noise_level, rss
+from helpers.experiments import evaluate
+from helpers.mri import masks
+from helpers.mri.fourier import ifft2c
+from helpers.mri.noise import expected_rss, noise_level
+from helpers.mri.rss import rss
 from helpers.profiles import profile
-from helpers.solvers import weight
+from helpers.sparsity.proximal_gradient import weight
 
 
 def noise(*shape: int, deviation: float = 1.0) -> torch.Tensor:
@@ -52,7 +55,7 @@ def test_drawn_slices_have_the_noise_that_was_drawn():
     signals = []
     for snr in (10, 20, 40):
         item = draw_volume("knee", 0, profile("smoke"), slices=1, snr=snr)[0]
-        mask = study.mask_of(item)
+        mask = evaluate.mask_of(item)
         signals.append(float(noise_level(item.kspace * mask, mask)) * snr / float(item.target.quantile(0.9)))
     assert max(signals) / min(signals) < 1.3
 
@@ -60,7 +63,7 @@ def test_drawn_slices_have_the_noise_that_was_drawn():
 def test_no_gradient_passes():
     """That of a median lies in one entry; beside it, nothing else of a method's gradient would be seen."""
     item = draw_volume("knee", 0, profile("smoke"), slices=1)[0]
-    mask = study.mask_of(item)
+    mask = evaluate.mask_of(item)
     y = (item.kspace * mask).requires_grad_()
     assert not noise_level(y, mask).requires_grad
     (gradient,) = torch.autograd.grad(methods.load("varnet-knee")(y, mask).square().sum(), y)

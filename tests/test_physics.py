@@ -4,9 +4,10 @@ import pytest
 import torch
 from sigpy.mri.linop import Sense as SigpySense
 
-from helpers import physics
-from helpers.fourier import center_crop, crop_readout
-from helpers.physics import Sense, rss, scale
+from helpers.mri.fourier import center_crop, crop_readout
+from helpers.mri.noise import scale
+from helpers.mri.rss import rss
+from helpers.mri.sense import Sense
 
 SHAPES = [(3, 8, 10), (1, 7, 9), (2, 5, 1), (4, 1, 6)]
 
@@ -35,7 +36,7 @@ def test_adjoint(shape):
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("cache", [1, 40, 2**16])  # one row at a time, a few with a shorter rest, all at once
 def test_the_fast_gram_is_the_plain_one(shape, cache, monkeypatch):
-    monkeypatch.setattr(physics, "CACHE", cache)
+    monkeypatch.setattr("helpers.mri.sense.CACHE", cache)
     for mask in masks(*shape[1:]):
         sense = Sense(noise(2, *shape), mask)
         x = noise(2, *shape[1:], seed=3)

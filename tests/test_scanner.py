@@ -15,8 +15,8 @@ from helpers.data.drawing.finding import box_around
 from helpers.data.drawing.measurement import Scan, _transform
 from helpers.data.drawing.tissue import signals
 from helpers.errors import BadInput
-from helpers.fourier import center_crop, fft2c, ifft2c
-from helpers.physics import rss
+from helpers.mri.fourier import center_crop, fft2c, ifft2c
+from helpers.mri.rss import rss
 from helpers.profiles import profile
 
 SMOKE, LAPTOP = profile("smoke"), profile("laptop")

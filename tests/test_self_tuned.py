@@ -4,9 +4,10 @@ import pandas as pd
 import pytest
 import torch
 
-from helpers import metrics, self_tuned, study
 from helpers.data.scanner import draw_volume
-from helpers.methods import load
+from helpers.experiments import evaluate
+from helpers.methods import load, self_tuned
+from helpers.mri import metrics
 from helpers.profiles import profile
 
 GRID = (0.01, 0.2, 20.0)
@@ -15,7 +16,7 @@ GRID = (0.01, 0.2, 20.0)
 @pytest.fixture(scope="module")
 def measured():
     item = draw_volume("brain", 0, profile("smoke"), slices=1, split="train", snr=40)[0]
-    mask = study.mask_of(item)
+    mask = evaluate.mask_of(item)
     return item, item.kspace * mask, mask
 
 
@@ -33,7 +34,7 @@ def test_it_is_a_method_close_to_the_one_that_was_tuned_on_references(measured, 
     image = getattr(self_tuned, name)(kspace, mask)
     assert torch.equal(image, getattr(self_tuned, name)(kspace, mask))
     scores = [
-        metrics.scores(study.reconstruct(method, item, mask), item.target)["ssim"]
+        metrics.scores(evaluate.reconstruct(method, item, mask), item.target)["ssim"]
         for method in (getattr(self_tuned, name), load(name, source="brain"))
     ]
     assert scores[0] > scores[1] - 0.02  # +.01 and -.01 were seen

@@ -4,12 +4,14 @@ import pytest
 import torch
 from made import coil_images
 
-from helpers.coils import espirit
-from helpers.conjugate_gradients import conjugate_gradients
-from helpers.fourier import fft2c, ifft2c
-from helpers.masks import random_mask
 from helpers.methods import sense, sigpy_reference
-from helpers.physics import Sense, expected_rss, rss, scale
+from helpers.mri.coils import espirit
+from helpers.mri.conjugate_gradients import conjugate_gradients
+from helpers.mri.fourier import fft2c, ifft2c
+from helpers.mri.masks import random_mask
+from helpers.mri.noise import expected_rss, scale
+from helpers.mri.rss import rss
+from helpers.mri.sense import Sense
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -70,7 +72,7 @@ def test_it_solves_its_problem():
     kspace, mask = scan()
     image = sense.reconstruct(kspace, mask, mu=0.05, tolerance=1e-10)
     unit = scale(kspace)
-    model = Sense(espirit(kspace, mask), mask)
+    model = Sense.estimated(kspace, mask)
     columns = torch.eye(24 * 32, dtype=torch.complex128).reshape(-1, 24, 32)
     normal = model.adjoint(model.forward(columns)).reshape(24 * 32, -1).T + 0.05 * torch.eye(24 * 32)
     x = torch.linalg.solve(normal, model.adjoint(kspace / unit[..., None]).flatten()).reshape(24, 32)

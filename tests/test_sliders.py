@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from helpers import sliders
+from helpers.figures import sliders
 
 
 @pytest.fixture

@@ -8,15 +8,16 @@ import torch
 from made import coil_images, made_slices
 from sigpy.mri import linop
 
-from helpers import physics
-from helpers import total_variation as variation
-from helpers.masks import random_mask
-from helpers.methods import tv, wavelet
-from helpers.physics import Sense, rss
-from helpers.solvers import DataTerm, soft_threshold
-from helpers.wavelet import Wavelet
+from helpers.methods import l1, tv
+from helpers.mri.fourier import ifft2c
+from helpers.mri.masks import random_mask
+from helpers.mri.rss import rss
+from helpers.mri.sense import Sense
+from helpers.sparsity import total_variation
+from helpers.sparsity.proximal_gradient import DataTerm, soft_threshold
+from helpers.sparsity.wavelet import Wavelet
 
-SOLVERS = [pytest.param(wavelet, {"name": "haar", "levels": 2}, id="wavelet"), pytest.param(tv, {}, id="tv")]
+SOLVERS = [pytest.param(l1, {"name": "haar", "levels": 2}, id="wavelet"), pytest.param(tv, {}, id="tv")]
 SOLVERS += [pytest.param(tv, {"isotropic": False}, id="tv-anisotropic")]
 
 
@@ -62,13 +63,16 @@ def test_soft_thresholding_is_the_proximal_step():
 
 def test_the_gradient_of_total_variation_has_its_adjoint():
     planes, field = noise(3, 2, 7, 9).real, noise(3, 2, 2, 7, 9, seed=1).real
-    products = [(variation.gradient(planes) * field).sum(), (planes * variation.gradient_adjoint(field)).sum()]
+    products = [
+        (total_variation.gradient(planes) * field).sum(),
+        (planes * total_variation.gradient_adjoint(field)).sum(),
+    ]
     torch.testing.assert_close(*products)
     # ||D||^2 <= 8, the step of the dual iteration
     for _ in range(100):
-        planes = variation.gradient_adjoint(variation.gradient(planes))
+        planes = total_variation.gradient_adjoint(total_variation.gradient(planes))
         planes = planes / planes.norm()
-    assert variation.gradient(planes).square().sum() <= 8
+    assert total_variation.gradient(planes).square().sum() <= 8
 
 
 def test_total_variation_of_a_square():
@@ -76,25 +80,25 @@ def test_total_variation_of_a_square():
     image[4:9, 3:10] = 2j
     edges = 2 * (5 + 7) * 2
     corner = 2 * (2 - 2**0.5)  # isotropic: at the one corner where both differences meet
-    torch.testing.assert_close(float(variation.total_variation(image, isotropic=False)), float(edges))
-    torch.testing.assert_close(float(variation.total_variation(image)), edges - corner)
+    torch.testing.assert_close(float(total_variation.total_variation(image, isotropic=False)), float(edges))
+    torch.testing.assert_close(float(total_variation.total_variation(image)), edges - corner)
 
 
 def test_sigpy_has_the_same_total_variation():
     x = noise(12, 15)
     theirs = abs(sigpy.linop.FiniteDifference((12, 15))(x.numpy())).sum()
-    torch.testing.assert_close(float(variation.total_variation(x, isotropic=False)), float(theirs))
+    torch.testing.assert_close(float(total_variation.total_variation(x, isotropic=False)), float(theirs))
 
 
 def test_the_proximal_step_of_total_variation_is_optimal():
     z, lam = noise(12, 10), torch.full((1, 1), 0.3, dtype=torch.float64)
-    prox = variation.Prox(lam, z, inner=3000)
+    prox = total_variation.Prox(lam, z, inner=3000)
     step = torch.full((1, 1), 1.7, dtype=torch.float64)
     x = prox(z, step)
-    cost = (x - z).abs().square().sum() / 2 + 1.7 * 0.3 * variation.total_variation(x)
+    cost = (x - z).abs().square().sum() / 2 + 1.7 * 0.3 * total_variation.total_variation(x)
     # the dual objective of the same field: equal at the optimum, and its field is feasible
     dual = (z.abs().square().sum() - x.abs().square().sum()) / 2
-    assert variation.power(prox.field, True).max() <= 0.3**2 * (1 + 1e-12)
+    assert total_variation.power(prox.field, True).max() <= 0.3**2 * (1 + 1e-12)
     torch.testing.assert_close(cost, dual, rtol=1e-8, atol=0)  # 3000 steps of an iteration of order 1/n^2
 
 
@@ -119,7 +123,7 @@ def test_all_of_kspace_and_one_coil_is_one_soft_threshold():
     sense, kspace = unsampled((16, 20))
     transform = Wavelet((16, 20), "haar", 1)
     expected = transform.adjoint(soft_threshold(transform.forward(sense.adjoint(kspace)), torch.tensor(0.8)))
-    found = wavelet.solve(sense, kspace, 0.8, "haar", levels=1, tol=1e-12)
+    found = l1.solve(sense, kspace, 0.8, "haar", levels=1, tol=1e-12)
     torch.testing.assert_close(found.x, expected, rtol=0, atol=1e-6)
 
 
@@ -157,10 +161,10 @@ def test_the_lower_bound_is_one_from_anywhere(method, options):
     lam = torch.full((1, 1), 0.03, dtype=torch.float64)
     for seed in range(5):
         x = data.b + 0.1 * seed * noise(24, 30, seed=seed)
-        if method is wavelet:
-            bound = wavelet.lower_bound(data, Wavelet((24, 30), "haar", 2), lam, x, sense.gram(x))
+        if method is l1:
+            bound = l1.lower_bound(data, Wavelet((24, 30), "haar", 2), lam, x, sense.gram(x))
         else:
-            prox = variation.Prox(lam, x, options.get("isotropic", True))
+            prox = total_variation.Prox(lam, x, options.get("isotropic", True))
             prox(x, torch.ones_like(lam))
             bound = tv.lower_bound(data, prox, x, sense.gram(x))
         assert bound <= minimum
@@ -186,8 +190,8 @@ def test_sigpy_finds_the_same_wavelet_image():
     theirs = sigpy.app.LinearLeastSquares(
         operator, kspace.numpy(), proxg=prox, alpha=1, max_iter=800, show_pbar=False
     ).run()
-    ours = wavelet.solve(sense, kspace, 0.03, "haar", tol=1e-7).x
-    costs = [wavelet.objective(sense, kspace, 0.03, x, "haar") for x in (ours, torch.from_numpy(theirs))]
+    ours = l1.solve(sense, kspace, 0.03, "haar", tol=1e-7).x
+    costs = [l1.objective(sense, kspace, 0.03, x, "haar") for x in (ours, torch.from_numpy(theirs))]
     torch.testing.assert_close(*costs, rtol=1e-6, atol=0)  # FISTA is at 1e-7 after 800 steps
     torch.testing.assert_close(ours, torch.from_numpy(theirs), rtol=0, atol=1e-3)
 
@@ -263,7 +267,7 @@ def test_gradients_through_the_iterations_are_finite_differences(method, options
         torch.testing.assert_close(along, slope, rtol=1e-5, atol=0)  # h^2 and rounding over h, both some 1e-8
 
 
-@pytest.mark.parametrize("method", [wavelet, tv])
+@pytest.mark.parametrize("method", [l1, tv])
 def test_reconstruct(method):
     """Units do not matter, the image is better than zero-filled, batches and gradients pass."""
     item = made_slices()[0]
@@ -274,8 +278,8 @@ def test_reconstruct(method):
     torch.testing.assert_close(
         method.reconstruct(1e7 * kspace, mask, 0.3), 1e7 * image, rtol=1e-3, atol=1e-3 * 1e7 * float(image.max())
     )
-    target = rss(physics.ifft2c(item.kspace))
-    assert (image - target).norm() < 0.9 * (rss(physics.ifft2c(kspace)) - target).norm()
+    target = rss(ifft2c(item.kspace))
+    assert (image - target).norm() < 0.9 * (rss(ifft2c(kspace)) - target).norm()
     both = method.reconstruct(torch.stack([kspace, 2 * kspace]), mask, 0.3)
     torch.testing.assert_close(both[1], 2 * both[0], rtol=1e-3, atol=1e-3 * float(image.max()))
     y = kspace.clone().requires_grad_()

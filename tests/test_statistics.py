@@ -5,9 +5,15 @@ import pytest
 import torch
 
 from helpers.data import scanner
-from helpers.data.statistics import background_deviation, center_energy, concentration, image_statistics, spectral_slope
+from helpers.data.image_statistics import (
+    background_deviation,
+    center_energy,
+    concentration,
+    image_statistics,
+    spectral_slope,
+)
 from helpers.errors import BadInput
-from helpers.fourier import fft2c
+from helpers.mri.fourier import fft2c
 from helpers.profiles import profile
 
 

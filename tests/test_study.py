@@ -6,10 +6,11 @@ import pandas as pd
 import pytest
 import torch
 
-from helpers import results, stats, study, tuning
+from helpers import findings, stats
 from helpers.data.scanner import Synthetic
 from helpers.errors import BadInput
-from helpers.physics import rss
+from helpers.experiments import evaluate, tables, tuning
+from helpers.mri.rss import rss
 from helpers.profiles import profile
 
 
@@ -25,23 +26,23 @@ def test_a_method_sees_the_measured_entries_alone(slices):
         seen["kspace"], seen["mask"] = kspace, mask
         return rss(kspace)
 
-    mask = study.mask_of(slices[0])
-    study.reconstruct(method, slices[0], mask)
+    mask = evaluate.mask_of(slices[0])
+    evaluate.reconstruct(method, slices[0], mask)
     assert torch.equal(seen["mask"], mask)
     assert not seen["kspace"][..., ~mask].any()
     assert torch.equal(seen["kspace"][..., mask], slices[0].kspace[..., mask])
 
 
 def test_slices_of_a_volume_share_their_mask_and_volumes_do_not(slices):
-    masks = [study.mask_of(item) for item in slices]
+    masks = [evaluate.mask_of(item) for item in slices]
     assert torch.equal(masks[0], masks[1]) and torch.equal(masks[2], masks[3])
     assert not torch.equal(masks[0], masks[2])
-    assert not torch.equal(masks[0], study.mask_of(slices[0], seed=1))
+    assert not torch.equal(masks[0], evaluate.mask_of(slices[0], seed=1))
 
 
 def test_a_perfect_method_scores_one(slices):
     """Every line measured: the zero-filled image is the target itself."""
-    (row, *_) = study.evaluate(["zero-filled"], slices[:1], acceleration=1)
+    (row, *_) = evaluate.rows(["zero-filled"], slices[:1], acceleration=1)
     assert row["ssim"] == pytest.approx(1, abs=1e-5)  # float32 against float32, transformed there and back
     assert row["acceleration"] == 1
 
@@ -56,12 +57,12 @@ def test_a_perfect_method_scores_one(slices):
 )
 def test_an_image_that_cannot_be_scored(slices, method, sentence):
     with pytest.raises(BadInput, match=sentence):
-        study.reconstruct(method, slices[0], study.mask_of(slices[0]))
+        evaluate.reconstruct(method, slices[0], evaluate.mask_of(slices[0]))
 
 
 def test_rows_are_tidy_and_known_rows_are_skipped(slices):
     own = {"mine": lambda kspace, mask: rss(kspace)}
-    rows = study.table(study.evaluate(own, slices, skip=lambda name, item: item.number == slices[0].number))
+    rows = evaluate.table(evaluate.rows(own, slices, skip=lambda name, item: item.number == slices[0].number))
     assert len(rows) == 2 and set(rows["method"]) == {"mine"} and set(rows["family"]) == {"own"}
     wanted = "method family anatomy volume slice snr ssim psnr nmse ssim_object nmse_object seconds"
     assert set(wanted.split()) <= set(rows.columns)
@@ -70,7 +71,7 @@ def test_rows_are_tidy_and_known_rows_are_skipped(slices):
 def test_a_slice_without_a_target_is_not_scored(slices):
     from dataclasses import replace
 
-    assert list(study.evaluate(["zero-filled"], [replace(slices[0], target=None)])) == []
+    assert list(evaluate.rows(["zero-filled"], [replace(slices[0], target=None)])) == []
 
 
 def test_tuning_finds_a_planted_optimum():
@@ -93,7 +94,7 @@ def test_tuning_remembers_and_forgets_nothing_else(tmp_path):
 
 
 def test_provenance_says_where_a_result_comes_from():
-    made = study.provenance("python -m helpers evaluate tv", seed=3, n=7)
+    made = tables.provenance("python -m helpers evaluate tv", seed=3, n=7)
     assert made["command"].startswith("python") and (made["seed"], made["n"], made["device"]) == (3, 7, "cpu")
     assert made["versions"]["torch"] == torch.__version__
 
@@ -104,7 +105,7 @@ KNEE = {"family": "linear", "anatomy": "knee"}
 def test_networks_are_matched_with_what_they_were_trained_on():
     names = ["tv", "unet-knee", "unet-brain", "unet-knee-small", "varnet-both"]
     rows = [{"method": name, "family": "network" if "-" in name else "sparsity", "anatomy": "knee"} for name in names]
-    assert results.matched(pd.DataFrame(rows))["method"].tolist() == ["tv", "unet"]
+    assert findings.quality.matched(pd.DataFrame(rows))["method"].tolist() == ["tv", "unet"]
 
 
 def test_claims_by_margin_and_in_bands():
@@ -114,12 +115,14 @@ def test_claims_by_margin_and_in_bands():
         for m, gain in gains.items()
         for v, snr in enumerate((20, 20, 60, 60, 200))
     ]
-    table = results.snr_bands(pd.DataFrame(rows), edges=(35, 100))
+    table = findings.quality.snr_bands(pd.DataFrame(rows), edges=(35, 100))
     assert table["snr"].unique().tolist() == ["SNR below 35", "SNR 35 to 100", "SNR above 100"]
-    found = results.claims(table[table["snr"] != "SNR above 100"], [("b", "a"), ("c", "a")], by="snr", margin=0.05)
+    found = findings.quality.claims(
+        table[table["snr"] != "SNR above 100"], [("b", "a"), ("c", "a")], by="snr", margin=0.05
+    )
     assert found.index.tolist() == [("b above a by 0.05", "SNR below 35"), ("b above a by 0.05", "SNR 35 to 100")]
     assert found["SSIM"].tolist() == ["0.100 [0.100, 0.100]: supported", "0.000 [0.000, 0.000]: contradicted"]
-    assert results.claims(table, [("c", "a")]).empty
+    assert findings.quality.claims(table, [("c", "a")]).empty
 
 
 def test_findings_say_what_the_table_says():
@@ -129,29 +132,29 @@ def test_findings_say_what_the_table_says():
         for m, gain in gains.items()
         for v in range(4)
     ]
-    said = results.findings(pd.DataFrame(rows))
+    said = findings.quality.findings(pd.DataFrame(rows))
     assert said.loc["wavelet above zero-filled", "knee"] == "0.150 [0.150, 0.150]: supported"
     assert "undecided" in said.loc["tv above wavelet", "knee"]  # it is no better in this table
 
 
 def test_the_nearest_strength_of_a_table():
     table = pd.DataFrame({"eps": [0.02, 0.08, 0.02]})
-    assert [results.nearest(table, eps) for eps in (0.001, 0.04, 0.06, 1)] == [0.02, 0.02, 0.08, 0.08]
+    assert [findings.shipped.nearest(table, eps) for eps in (0.001, 0.04, 0.06, 1)] == [0.02, 0.02, 0.08, 0.08]
 
 
 def test_a_missing_table_is_a_sentence():
     with pytest.raises(BadInput, match="python -m helpers evaluate"):
-        results.table("nothing-of-that-name")
+        findings.shipped.table("nothing-of-that-name")
 
 
 def test_shipped_results_are_complete():
     """Every table in results/ says where it comes from, and the quality table holds paired rows."""
-    for path in results.FOLDER.glob("*.csv"):
+    for path in findings.shipped.FOLDER.glob("*.csv"):
         made = json.loads(path.with_suffix(".json").read_text())
         assert made["n"] == len(pd.read_csv(path)) and made["command"].startswith("python -m helpers")
-    quality = results.table("quality")
+    quality = findings.shipped.table("quality")
     assert not quality.duplicated(["source", "method", "volume", "slice"]).any()
-    matched = results.matched(quality)
+    matched = findings.quality.matched(quality)
     for source in ("knee", "brain"):
         for method in ("wavelet", "unet", "varnet"):
             assert stats.difference(matched[matched["source"] == source], method, "zero-filled").n == 40

@@ -15,18 +15,20 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from helpers import networks, recipes, zoo
+from helpers import networks
 from helpers.__main__ import main
 from helpers.data import fastmri
 from helpers.data.scanner import draw_volume
 from helpers.errors import BadInput
-from helpers.fourier import center_crop
+from helpers.mri.fourier import center_crop
+from helpers.networks import zoo
 from helpers.profiles import PROFILES
-from helpers.recipes import Recipe, learning_rate, loss_function
-from helpers.train import train
-from helpers.training_card import last_quarter_gain
-from helpers.training_data import Drawn, Stream, example
-from helpers.training_run import Run, locked
+from helpers.training import recipes
+from helpers.training.card import last_quarter_gain
+from helpers.training.data import Drawn, Stream, example
+from helpers.training.loop import train
+from helpers.training.recipes import Recipe, learning_rate, loss_function
+from helpers.training.run import Run, locked
 
 TINY = {"network": "unet", "channels": 2, "pools": 2}
 SMOKE = PROFILES["smoke"]

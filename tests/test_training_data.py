@@ -4,13 +4,14 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from helpers import physics
 from helpers.data import fastmri
 from helpers.data.scanner import draw_volume
 from helpers.errors import BadInput
-from helpers.fourier import center_crop, fft2c, ifft2c
+from helpers.mri.fourier import center_crop, fft2c, ifft2c
+from helpers.mri.noise import scale
+from helpers.mri.rss import rss
 from helpers.profiles import PROFILES
-from helpers.training_data import BLOCK, Drawn, Files, Stream, band, blocks_of, compressed, example, flipped
+from helpers.training.data import BLOCK, Drawn, Files, Stream, band, blocks_of, compressed, example, flipped
 
 SMOKE = PROFILES["smoke"]
 
@@ -48,7 +49,7 @@ def test_compression_keeps_the_energy_that_there_is():
     kspace = torch.einsum("cv,bvyx->bcyx", mixing, complex_noise(2, 3, 6, 5, seed=1))
     virtual = compressed(kspace, 3)
     assert virtual.shape == (2, 3, 6, 5)
-    assert_close(physics.rss(virtual), physics.rss(kspace))  # rank three: three virtual coils lose nothing
+    assert_close(rss(virtual), rss(kspace))  # rank three: three virtual coils lose nothing
 
 
 def test_an_example_is_a_measurement_and_its_reference(blocks):
@@ -57,7 +58,7 @@ def test_an_example_is_a_measurement_and_its_reference(blocks):
         made = example(blocks, (0, step, 0), batch=2, cropped=step < 8)
         assert made.kspace.dtype == torch.complex64 and made.target.dtype == torch.float32
         assert not made.kspace[..., ~made.mask].any()
-        assert_close(physics.scale(made.kspace), torch.ones(2, 1, 1))
+        assert_close(scale(made.kspace), torch.ones(2, 1, 1))
         full = made.kspace.shape[-2]
         assert made.target.shape == (2, min(64, full), 64)
         heights.add(full)
@@ -65,9 +66,9 @@ def test_an_example_is_a_measurement_and_its_reference(blocks):
 
 
 def test_an_unmasked_example_reconstructs_to_its_target(blocks, monkeypatch):
-    monkeypatch.setattr("helpers.masks.mask", lambda kind, shape, *_: torch.ones(shape[1], dtype=torch.bool))
+    monkeypatch.setattr("helpers.mri.masks.mask", lambda kind, shape, *_: torch.ones(shape[1], dtype=torch.bool))
     made = example(blocks, (0, 0, 0))
-    image = physics.rss(ifft2c(made.kspace))
+    image = rss(ifft2c(made.kspace))
     assert_close(center_crop(image, tuple(made.target.shape[-2:])), made.target)
 
 

@@ -10,22 +10,12 @@ import pandas as pd
 import pytest
 import torch
 
-from helpers import (
-    attack_figures,
-    audit,
-    known_attacks,
-    methods,
-    published,
-    published_attacks,
-    results,
-    stats,
-    study,
-    transfer,
-    verdicts,
-)
+from helpers import figures, findings, methods, published, stats
 from helpers.__main__ import main
+from helpers.attacks import known
 from helpers.data.scanner import draw_volume
 from helpers.errors import BadInput
+from helpers.experiments import audit, evaluate, transfer
 from helpers.profiles import profile
 
 
@@ -43,9 +33,9 @@ def test_the_rows_of_a_slice(item):
     loss = rows.set_index(["attacked", "method"])["nmse"]
     for name in ("sense", "unet"):
         assert loss[name, name] > loss["noise", name]
-    mask = study.mask_of(item)
-    image = study.reconstruct(methods.load("unet", source="knee"), item, mask)
-    assert study.metrics.scores(image, item.target)["ssim"] == pytest.approx(
+    mask = evaluate.mask_of(item)
+    image = evaluate.reconstruct(methods.load("unet", source="knee"), item, mask)
+    assert evaluate.metrics.scores(image, item.target)["ssim"] == pytest.approx(
         clean.set_index("method")["ssim"]["unet"], abs=1e-6
     )
 
@@ -53,7 +43,7 @@ def test_the_rows_of_a_slice(item):
 def test_the_published_protocol_has_the_full_kspace_for_its_norm(item):
     rows = pd.DataFrame(transfer.rows(item, 0.05, "published", ("unet", "wavelet", "tv")))
     assert set(rows["method"]) == {"unet", "wavelet"}
-    mask = study.mask_of(item)
+    mask = evaluate.mask_of(item)
     ratio = float(item.kspace.norm() / (item.kspace * mask).norm())
     realized = rows.groupby("attacked")["realized"].first()
     assert realized["noise"] == pytest.approx(0.05 * ratio, rel=1e-4)
@@ -64,16 +54,19 @@ def test_the_published_protocol_has_the_full_kspace_for_its_norm(item):
 
 
 def test_published_attacks_move_images_and_stop(item):
-    mask = study.mask_of(item)
-    e = published_attacks.l1(item.kspace, mask, 0.05)
+    mask = evaluate.mask_of(item)
+    e = published.attacks.l1(item.kspace, mask, 0.05)
     assert torch.isfinite(torch.view_as_real(e)).all() and not (e * ~mask).any()
-    method, y = (lambda k, m: published.wavelet(k, m, lam=0.0, step=published_attacks.L1_STEP)), item.kspace * mask
+    method, y = (
+        (lambda k, m: published.reconstruction.l1(k, m, lam=0.0, step=published.attacks.L1_STEP)),
+        item.kspace * mask,
+    )
     by_chance = torch.randn(e.shape, dtype=e.dtype, generator=torch.Generator().manual_seed(0)) * mask
     moved, noisy = (
         (method(y + each * (e.norm() / each.norm()), mask) - method(y, mask)).norm() for each in (e, by_chance)
     )
     assert moved > noisy
-    ball = published_attacks.Ball(torch.ones(3, 4, dtype=torch.complex64), 0.1)
+    ball = published.attacks.Ball(torch.ones(3, 4, dtype=torch.complex64), 0.1)
     for _ in range(101):
         assert not ball.done
         e = ball.project(torch.ones(3, 4, dtype=torch.complex64))
@@ -94,14 +87,14 @@ def planted(lost: dict, volumes: int = 6, names: tuple[str, ...] = ("unet", "wav
 def test_losses_and_verdicts_are_read_off_the_matrix():
     lost = {("unet", "unet"): 0.2, ("wavelet", "wavelet"): 0.1, ("unet", "wavelet"): 0.15, ("noise", "unet"): 0.01}
     table = planted(lost)
-    found = verdicts.lost(table).set_index(["attacked", "method"])["mean"]
+    found = findings.transfer.lost(table).set_index(["attacked", "method"])["mean"]
     for pair, value in lost.items():
         assert found[pair] == pytest.approx(value)
     assert found["worst", "wavelet"] == pytest.approx(0.15)
-    whose = verdicts.whose(table, 0.02).loc["wavelet"]
+    whose = findings.transfer.whose(table, 0.02).loc["wavelet"]
     assert whose["its own"] == pytest.approx(0.1) and whose["noise"] == pytest.approx(0, abs=1e-9)
     assert whose["another's"] == pytest.approx(0.15) and whose["made for"] == "unet"
-    judged = verdicts.judged(table, 0.02, {"unet"})["corrected"]
+    judged = findings.transfer.judged(table, 0.02, {"unet"})["corrected"]
     assert judged["unet is hurt more by its own perturbation than by noise"].endswith("supported")
     assert judged["what is found for wavelet hurts unet less than wavelet"].endswith("supported")
     assert judged["what is found for unet hurts wavelet less than unet"].startswith("0.050")
@@ -110,21 +103,26 @@ def test_losses_and_verdicts_are_read_off_the_matrix():
 
 def test_no_ranking_rests_on_an_attack_that_may_be_too_weak():
     """What seems to lose less must have been attacked well; what loses more has lost that much anyway."""
-    claim = verdicts.Claim("varnet is less robust than unet", ("varnet", "varnet"), ("unet", "unet"), ranking=True)
+    claim = findings.transfer.Claim(
+        "varnet is less robust than unet", ("varnet", "varnet"), ("unet", "unet"), ranking=True
+    )
     above, below = (stats.Interval(mean, mean - 0.01, mean + 0.01, 10, 10) for mean in (0.05, -0.05))
-    assert verdicts.verdict(claim, "corrected", above, {"unet"}) == "supported"
-    assert verdicts.verdict(claim, "corrected", above, {"varnet"}).startswith("no verdict, the attack on unet")
-    assert verdicts.verdict(claim, "corrected", below, {"varnet"}) == "contradicted"
-    assert verdicts.verdict(claim, "corrected", below, {"unet"}).startswith("no verdict, the attack on varnet")
-    assert verdicts.verdict(claim, "published", below, ()) == "contradicted"
+    assert findings.transfer.verdict(claim, "corrected", above, {"unet"}) == "supported"
+    assert findings.transfer.verdict(claim, "corrected", above, {"varnet"}).startswith("no verdict, the attack on unet")
+    assert findings.transfer.verdict(claim, "corrected", below, {"varnet"}) == "contradicted"
+    assert findings.transfer.verdict(claim, "corrected", below, {"unet"}).startswith("no verdict, the attack on varnet")
+    assert findings.transfer.verdict(claim, "published", below, ()) == "contradicted"
 
 
 def test_an_attack_that_another_outdoes_carries_no_ranking():
     """The U-Net seems to lose least; what was made for l1 hurts it more than its own perturbation."""
     lost = {("unet", "unet"): 0.1, ("wavelet", "unet"): 0.2, ("wavelet", "wavelet"): 0.3, ("varnet", "varnet"): 0.25}
     table = planted(lost, names=("unet", "varnet", "wavelet"))
-    assert verdicts.carried(verdicts.losses(table), {"unet", "varnet", "wavelet", "sense"}) == {"varnet", "wavelet"}
-    judged = verdicts.judged(table, 0.02, {"unet", "varnet", "wavelet"})["corrected"]
+    assert findings.transfer.carried(findings.transfer.losses(table), {"unet", "varnet", "wavelet", "sense"}) == {
+        "varnet",
+        "wavelet",
+    }
+    judged = findings.transfer.judged(table, 0.02, {"unet", "varnet", "wavelet"})["corrected"]
     assert judged["varnet is less robust than unet"].endswith("no verdict, the attack on unet may be too weak")
     assert judged["varnet is less robust than wavelet"].endswith("contradicted")
 
@@ -132,8 +130,8 @@ def test_an_attack_that_another_outdoes_carries_no_ranking():
 def test_figures_of_the_matrix():
     table = planted({("unet", "unet"): 0.2, ("wavelet", "wavelet"): 0.1})
     table = pd.concat([table, table.assign(eps=0.04)])
-    assert len(attack_figures.strengths(table).axes) == 3
-    axes = attack_figures.matrix(table, 0.02).axes[0]
+    assert len(figures.attacks.strengths(table).axes) == 3
+    axes = figures.attacks.matrix(table, 0.02).axes[0]
     assert axes.get_title() == "corrected, eps 0.02, mean of n = 6 slices"
     assert [text.get_text() for text in axes.texts][:2] == ["0.000", "0.000"]
 
@@ -174,12 +172,12 @@ def test_the_audit_knows_the_worst_case_of_sense(item, monkeypatch):
     longest = rows[(rows["attack"] == "apgd") & (rows["steps"] == 40)]
     assert (longest["loss"] > 0.98 * longest["exact"]).all() and (longest["flattened"] < 0.1).all()
     assert (rows[rows["attack"] == "noise"]["loss"] < longest["loss"].min()).all()
-    shares = audit.shares(rows)
-    assert (shares["share"] <= 1.001).all() and "climbing: **none**" in audit.sentence(shares)
+    shares = findings.audit.shares(rows)
+    assert (shares["share"] <= 1.001).all() and "climbing: **none**" in findings.audit.sentence(shares)
     eps = audit.EPS
-    assert audit.trusted(shares, eps) == set(shares["method"])
-    assert not audit.trusted(shares.assign(flattened=0.2), eps) and not audit.trusted(shares, 2 * eps)
-    panels = [axes.get_title() for axes in attack_figures.efforts(shares[shares["steps"] > 0]).axes]
+    assert findings.audit.trusted(shares, eps) == set(shares["method"])
+    assert not findings.audit.trusted(shares.assign(flattened=0.2), eps) and not findings.audit.trusted(shares, 2 * eps)
+    panels = [axes.get_title() for axes in figures.attacks.efforts(shares[shares["steps"] > 0]).axes]
     assert panels == ["apgd\nfrom noise", "pgd\nfrom noise"]
 
 
@@ -192,7 +190,7 @@ def test_the_audit_of_several_strengths_goes_on(tmp_path, capsys):
     assert set(rows["eps"]) == {0.02, 0.08} and not rows.duplicated([*audit.KEYS, "attack", "start", "steps"]).any()
     assert "--eps 0.02 0.08 " in json.loads(table.with_suffix(".json").read_text())["command"]
     assert {row["eps"] for row in map(json.loads, capsys.readouterr().out.splitlines())} == {0.02, 0.08}
-    shares = audit.shares(rows)
+    shares = findings.audit.shares(rows)
     assert (shares.groupby("eps")["share"].max() == 1).all()  # each strength has its own worst
 
 
@@ -212,7 +210,7 @@ def test_one_long_ascent_is_held_against_two_short_ones():
         for volume, worse in (("a", 0.0), ("b", 0.2))
         for (start, steps), share in ((key, share - worse) for key, share in found.items())
     ]
-    said = audit.deep_or_wide(pd.DataFrame(rows))
+    said = findings.audit.deep_or_wide(pd.DataFrame(rows))
     assert said.round(6).to_dict("index") == {
         "unet": {"40 steps from the worst for SENSE": 0.9, "20 from two starts": 0.7}
     }
@@ -220,8 +218,8 @@ def test_one_long_ascent_is_held_against_two_short_ones():
 
 def test_the_shipped_audit_is_of_the_attack_of_the_shipped_matrix():
     """Else a ranking would be carried by an attack that was not made."""
-    made = json.loads((results.FOLDER / "transfer.json").read_text())["command"]
-    assert f"--steps {known_attacks.STEPS} " in made and results.table("audit")["steps"].max() == known_attacks.STEPS
+    made = json.loads((findings.shipped.FOLDER / "transfer.json").read_text())["command"]
+    assert f"--steps {known.STEPS} " in made and findings.shipped.table("audit")["steps"].max() == known.STEPS
 
 
 def test_the_audit_holds_the_published_attack_against_ours(item, monkeypatch):

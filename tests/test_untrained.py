@@ -8,19 +8,22 @@ import torch
 from made import coil_images
 from torch.testing import assert_close
 
-from helpers import methods, metrics, study
-from helpers.coils import espirit
+from helpers import methods
 from helpers.data.scanner import draw_volume
 from helpers.errors import BadInput
-from helpers.fits import FITS, PUBLISHED
-from helpers.fourier import fft2c, ifft2c
-from helpers.masks import held_out, random_mask
-from helpers.networks.decoders import GENERATORS
-from helpers.networks.side_by_side import SideBySide
-from helpers.physics import rss, scale
+from helpers.experiments import evaluate
+from helpers.mri import metrics
+from helpers.mri.coils import espirit
+from helpers.mri.fourier import fft2c, ifft2c
+from helpers.mri.masks import held_out, random_mask
+from helpers.mri.noise import scale
+from helpers.mri.rss import rss
 from helpers.profiles import profile
-from helpers.untrained import fit
-from helpers.untrained_problem import OCCUPIED, Problem, Settings, occupied_rows
+from helpers.untrained.fit import fit
+from helpers.untrained.generators import GENERATORS
+from helpers.untrained.problem import OCCUPIED, Problem, Settings, occupied_rows
+from helpers.untrained.recipes import FITS, PUBLISHED
+from helpers.untrained.side_by_side import SideBySide
 
 SMALL = Settings(options={"channels": 12, "layers": 4}, steps=40, precision="float32", crop=False)
 COILS = replace(SMALL, maps=False, mu=None, consistency=0)
@@ -268,8 +271,8 @@ def test_impossible_numbers(options):
 
 def test_an_evolution_is_scored_look_by_look():
     item = draw_volume("knee", 0, profile("smoke"), slices=1, split="train")[0]
-    mask = study.mask_of(item)
-    watch, frames = study.evolution(item)
+    mask = evaluate.mask_of(item)
+    watch, frames = evaluate.evolution(item)
     found = fit(item.kspace * mask, mask, replace(SMALL, steps=20), watch=watch)
     assert [step for step, _ in frames] == [look["step"] for look in found.trajectory] == [10, 20]
     for look, (_, image) in zip(found.trajectory, frames, strict=True):
@@ -279,11 +282,11 @@ def test_an_evolution_is_scored_look_by_look():
 @pytest.mark.slow
 def test_the_tuned_fit_is_better_than_zero_filled_on_a_drawn_slice():
     item = draw_volume("knee", 0, profile("smoke"), slices=1, split="train")[0]
-    mask = study.mask_of(item)
+    mask = evaluate.mask_of(item)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         scores = [
-            metrics.scores(study.reconstruct(methods.load(name), item, mask), item.target)["ssim"]
+            metrics.scores(evaluate.reconstruct(methods.load(name), item, mask), item.target)["ssim"]
             for name in ("zero-filled", "convdecoder")
         ]
     assert scores[1] > scores[0] + 0.05

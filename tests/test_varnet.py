@@ -6,9 +6,9 @@ from fastmri import models
 from test_networks import make, measure
 
 from helpers import networks
-from helpers.fourier import ifft2c
-from helpers.masks import center_lines
-from helpers.physics import rss
+from helpers.mri.fourier import ifft2c
+from helpers.mri.masks import center_lines
+from helpers.mri.rss import rss
 
 CASCADES, CHANNELS, POOLS, MAPS_CHANNELS, MAPS_POOLS = 3, 4, 2, 2, 2
 

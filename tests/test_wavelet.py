@@ -6,7 +6,7 @@ import pywt
 import torch
 
 from helpers.errors import BadInput
-from helpers.wavelet import Wavelet
+from helpers.sparsity.wavelet import Wavelet
 
 SHAPES = [(160, 160), (230, 180), (640, 372), (45, 38), (101, 64), (7, 9), (2, 3)]
 

@@ -7,8 +7,9 @@ import pytest
 import torch
 from fastmri import models
 
-from helpers import networks, weights
+from helpers import networks
 from helpers.errors import BadInput
+from helpers.networks import fastmri_weights
 
 TINY = {
     "network": "varnet",
@@ -72,7 +73,7 @@ def host(tmp_path, monkeypatch):
 
 
 def load(host):
-    return weights.load(NAME, published={NAME: (host.url, TINY)})
+    return fastmri_weights.load(NAME, published={NAME: (host.url, TINY)})
 
 
 def test_fetched_once_and_loaded_with_a_warning(host, capsys):
@@ -84,23 +85,23 @@ def test_fetched_once_and_loaded_with_a_warning(host, capsys):
     assert not any(each.requires_grad for each in network.parameters())
     load(host)
     assert host.asked == [None]
-    assert sorted(path.name for path in weights.cache().iterdir()) == ["varnet-knee.pt", "varnet-knee.pt.json"]
+    assert sorted(path.name for path in fastmri_weights.cache().iterdir()) == ["varnet-knee.pt", "varnet-knee.pt.json"]
 
 
 def test_a_broken_transfer_is_resumed_where_it_broke(host):
-    host.stop_after = weights.PIECE + 1000  # whole pieces are kept
+    host.stop_after = fastmri_weights.PIECE + 1000  # whole pieces are kept
     for _ in range(2):
         with pytest.raises(BadInput, match="cannot be fetched .* what has come is kept"):
             load(host)
     host.stop_after = None
     load(host)
-    assert host.asked == [None, f"bytes={weights.PIECE}-", f"bytes={2 * weights.PIECE}-"]
-    assert (weights.cache() / "varnet-knee.pt").read_bytes() == host.body
+    assert host.asked == [None, f"bytes={fastmri_weights.PIECE}-", f"bytes={2 * fastmri_weights.PIECE}-"]
+    assert (fastmri_weights.cache() / "varnet-knee.pt").read_bytes() == host.body
 
 
 @pytest.mark.parametrize("change", ["tag", "ranges"])
 def test_a_file_that_changed_is_fetched_anew(host, change):
-    host.stop_after = weights.PIECE + 1000
+    host.stop_after = fastmri_weights.PIECE + 1000
     with pytest.raises(BadInput):
         load(host)
     host.stop_after = None
@@ -109,13 +110,13 @@ def test_a_file_that_changed_is_fetched_anew(host, change):
     else:
         host.ranges = False
     load(host)
-    assert (weights.cache() / "varnet-knee.pt").read_bytes() == host.body
+    assert (fastmri_weights.cache() / "varnet-knee.pt").read_bytes() == host.body
 
 
 def test_a_kept_part_that_is_whole_already(host):
-    weights.cache().mkdir(parents=True)
-    (weights.cache() / "varnet-knee.pt.partial").write_bytes(host.body)
-    (weights.cache() / "varnet-knee.pt.partial.tag").write_text(host.tag)
+    fastmri_weights.cache().mkdir(parents=True)
+    (fastmri_weights.cache() / "varnet-knee.pt.partial").write_bytes(host.body)
+    (fastmri_weights.cache() / "varnet-knee.pt.partial.tag").write_text(host.tag)
     load(host)
     assert host.asked == [f"bytes={len(host.body)}-", None]
 
@@ -131,12 +132,12 @@ def test_what_the_server_refuses(host):
     host.status = 404
     with pytest.raises(BadInput, match="cannot be fetched .HTTPError"):
         load(host)
-    assert not (weights.cache() / "varnet-knee.pt").exists()
+    assert not (fastmri_weights.cache() / "varnet-knee.pt").exists()
 
 
 def test_later_damage_is_seen(host):
     load(host)
-    path = weights.cache() / "varnet-knee.pt"
+    path = fastmri_weights.cache() / "varnet-knee.pt"
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(BadInput, match="has changed since"):
         load(host)
@@ -167,13 +168,13 @@ def test_nothing_is_unpickled_that_can_run(host, tmp_path, capsys):
 
 def test_unknown_names():
     with pytest.raises(BadInput, match="fastmri:unet-brain"):
-        weights.load("fastmri:unet-spine")
+        fastmri_weights.load("fastmri:unet-spine")
 
 
 def test_published_state_dicts_fit_by_name_and_shape():
     """fastMRI's own classes, as its scripts build them; the U-Net of 256 channels, which takes 2 GB, in small."""
     for name, published in (("fastmri:varnet-knee", models.VarNet()), ("fastmri:unet-brain", None)):
-        architecture = weights.PUBLISHED[name][1]
+        architecture = fastmri_weights.PUBLISHED[name][1]
         if published is None:
             architecture, published = architecture | {"channels": 4}, models.Unet(1, 1, chans=4, num_pool_layers=4)
         ours = networks.build(architecture).state_dict()

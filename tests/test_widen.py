@@ -6,9 +6,9 @@ from made import coil_images
 
 from helpers import networks
 from helpers.errors import BadInput
-from helpers.fourier import fft2c
-from helpers.masks import random_mask
-from helpers.networks.widen import widened
+from helpers.mri.fourier import fft2c
+from helpers.mri.masks import random_mask
+from helpers.training.widen import widened
 
 UNET = {"network": "unet", "channels": 4, "pools": 2}
 VARNET = {

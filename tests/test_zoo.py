@@ -6,9 +6,11 @@ import re
 import pytest
 import torch
 
-from helpers import networks, validation, zoo
+from helpers import networks
 from helpers.errors import BadInput
 from helpers.methods import trained
+from helpers.networks import zoo
+from helpers.training import validation
 
 TINY = {"network": "unet", "channels": 2, "pools": 2}
 

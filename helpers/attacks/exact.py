@@ -3,9 +3,12 @@
 import torch
 from torch import Tensor
 
-from helpers.attacks.threat import direction
-from helpers.conjugate_gradients import conjugate_gradients
-from helpers.physics import Sense
+from helpers.attacks.threat import Threat, direction
+from helpers.data.slice import Slice
+from helpers.methods.sense import MU
+from helpers.mri.conjugate_gradients import conjugate_gradients
+from helpers.mri.fourier import ifft2c
+from helpers.mri.sense import Sense
 
 
 class LinearSense:
@@ -52,3 +55,20 @@ def worst_case(
         if value > best[1]:
             best = e, value
     return best
+
+
+def complex_truth(item: Slice, sense: Sense) -> Tensor:
+    """The image x* of the full k-space as coil maps see it: (y, x) complex on the full grid, where maps are."""
+    return (sense.maps.conj() * ifft2c(item.kspace)).sum(-3)
+
+
+def worst_for_sense(item: Slice, threat: Threat, seed: int = 0) -> Tensor:
+    """The worst perturbation of the complex image of SENSE, which is known: where gradient attacks begin.
+
+    The distance to the truth is maximized. Returns e (coil, ky, kx) of the strength of the threat.
+    """
+    y, mask = threat.kspace, threat.mask
+    sense = Sense.estimated(y, mask)
+    linear = LinearSense(sense, MU, tolerance=1e-4)
+    e, _ = worst_case(linear, threat.radius[0, 0, 0], linear(y) - complex_truth(item, sense), seed, steps=60)
+    return e

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from helpers.attacks.found import Best, Found
 from helpers.attacks.threat import Threat
-from helpers.physics import Sense
+from helpers.mri.sense import Sense
 
 WARM = 100  # steps that fit the clean measurement, before the image is driven away
 

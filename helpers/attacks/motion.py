@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from helpers.attacks.found import Best, Found
 from helpers.attacks.threat import Threat, length
-from helpers.fourier import fft2c, ifft2c
+from helpers.mri.fourier import fft2c, ifft2c
 
 MOVES = 4  # sudden ones during a scan
 SHIFT, ANGLE = 2.0, 2.0  # the relative size of shifts (pixels) and turns (degrees) that make up a pose

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from helpers.attacks.threat import Threat
-from helpers.conjugate_gradients import conjugate_gradients
-from helpers.physics import Sense
+from helpers.mri.conjugate_gradients import conjugate_gradients
+from helpers.mri.sense import Sense
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """What an attack may do, and what it wants: a perturbation e of the measured entries, no longer than eps ||y||."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,14 +7,13 @@ import torch
 from torch import Tensor
 
 from helpers.errors import BadInput
-from helpers.fourier import center_crop
+from helpers.methods import Method
+from helpers.mri.fourier import center_crop
+from helpers.mri.noise import noise_level
 
 
 class NoGradient(BadInput):
     """The method passes no gradient."""
-
-
-Method = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -117,3 +115,9 @@ def realized(e: Tensor, y: Tensor) -> float:
 def direction(e: Tensor) -> Tensor:
     """e / ||e||, and 0 for 0."""
     return e / length(e).clamp(min=torch.finfo(e.real.dtype).tiny)
+
+
+def noise_levels(e: Tensor, y: Tensor, mask: Tensor) -> float:
+    """The strength of a perturbation as a multiple of that of the noise that is in the measurement already."""
+    entries = 2 * y.shape[0] * mask.expand(y.shape[-2:]).sum()
+    return float(length(e) / (noise_level(y, mask) * entries.sqrt()).clamp(min=1e-30))

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from helpers.attacks.found import Found
-from helpers.attacks.threat import Method, NoGradient, Threat
+from helpers.attacks.threat import NoGradient, Threat
 from helpers.errors import BadInput
+from helpers.methods import Method
 
 AGREE = 0.05  # relative: what rounding may change in the loss of a method that is none of chance
 

@@ -5,10 +5,13 @@ import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from helpers import methods, transfer
-from helpers.commands.reconstruct import usable
+from helpers import methods
+from helpers.commands._inputs import usable
+from helpers.data import default_acquisition
 from helpers.data.slice import Slice
 from helpers.errors import BadInput
+from helpers.experiments import transfer
+from helpers.experiments.tables import provenance
 from helpers.profiles import PROFILES
 
 PLAIN = ("data", "acquisition", "volumes", "profile", "methods", "eps", "protocol", "steps", "seed", "device", "table")
@@ -17,7 +20,7 @@ PLAIN = ("data", "acquisition", "volumes", "profile", "methods", "eps", "protoco
 def add_arguments(parser: argparse.ArgumentParser, volumes: int, chosen: Sequence[str]) -> None:
     """The options that both have; volumes, chosen: their defaults of --volumes and --methods."""
     parser.add_argument("--data", default="knee", help="a source, a file or a folder (default: knee)")
-    parser.add_argument("--acquisition", default="CORPD_FBK", help='of the slices, "" for any (default: CORPD_FBK)')
+    parser.add_argument("--acquisition", help='of the slices, "" for any (default: CORPD_FBK of knees, else any)')
     parser.add_argument("--volumes", type=int, default=volumes, help=f"one slice of each (default: {volumes})")
     parser.add_argument("--profile", default="laptop", choices=PROFILES, help="size of drawn slices (default: laptop)")
     parser.add_argument(
@@ -40,7 +43,14 @@ def slices(args: argparse.Namespace, strengths: Iterable[float], known: Sequence
     usable(args.device)
     for name in set(args.methods) - set(known):
         methods.load(name, source="knee")
+    if args.acquisition is None:
+        args.acquisition = default_acquisition(args.data)
     return transfer.slices(args.data, args.profile, args.volumes, args.acquisition)
+
+
+def made(args: argparse.Namespace, n: int) -> dict:
+    """Where a table of n rows comes from."""
+    return provenance(command(args), args.seed, n, args.device)
 
 
 def command(args: argparse.Namespace) -> str:

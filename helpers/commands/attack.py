@@ -14,19 +14,23 @@ from functools import partial
 import torch
 from tqdm import tqdm
 
-from helpers import known_attacks, methods, metrics, study
-from helpers.attacks.threat import Threat, realized
+from helpers import methods
+from helpers.attacks import known
+from helpers.attacks.known import agreement, attacks_on, differentiable
+from helpers.attacks.threat import Threat, noise_levels, realized
 from helpers.attacks.worst import worst
 from helpers.commands import show
-from helpers.commands.reconstruct import scans, usable, wanted
+from helpers.commands._inputs import scans, usable, wanted
 from helpers.errors import BadInput
+from helpers.experiments import evaluate
+from helpers.mri import metrics
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", nargs="+", metavar="FILE", help="k-space: files or folders")
     parser.add_argument("--method", required=True, help="a name, see python -m helpers methods, or MODULE:FUNCTION")
     parser.add_argument("--eps", type=float, nargs="+", required=True, help="strengths ||e|| / ||y||, such as 0.02")
-    steps = known_attacks.STEPS
+    steps = known.STEPS
     parser.add_argument("--steps", type=int, default=steps, help=f"of the gradient attack (default: {steps})")
     parser.add_argument(
         "--starts", type=int, default=0, help="of it from noise, beside the worst for SENSE (default: 0)"
@@ -68,21 +72,19 @@ def rows(args: argparse.Namespace, work: list, device: torch.device) -> Iterator
             path, item = data.places[index][0], data[index].to(device)
             if item.target is None:
                 raise BadInput(f"{path} has no reference: there is nothing to score an attack against")
-            mask = study.mask_of(item, seed=args.seed)
+            mask = evaluate.mask_of(item, seed=args.seed)
             y, truth = item.kspace * mask, item.target
             make = partial(methods.load, args.method, source=item.source, **fitted(args))
             with torch.no_grad():
-                clean = study.crop(make()(y, mask), item)
+                clean = item.crop(make()(y, mask))
             reference = truth if args.away_from == "truth" else clean
-            attacked = known_attacks.differentiable(args.method, item.source, **fitted(args))
-            attacks = known_attacks.known(
-                args.method, item, args.seed, args.steps, args.starts, fit_steps=args.fit_steps
-            )
+            attacked = differentiable(args.method, item.source, **fitted(args))
+            attacks = attacks_on(args.method, item, args.seed, args.steps, args.starts, fit_steps=args.fit_steps)
             for eps in args.eps:
                 threat = Threat(attacked, y, mask, eps, reference)
-                name, found, image = worst(make, threat, attacks, known_attacks.agreement(args.method, device))
+                name, found, image = worst(make, threat, attacks, agreement(args.method, device))
                 with torch.no_grad():
-                    by_chance = study.crop(make()(y + threat.noise(args.seed)[0], mask), item)
+                    by_chance = item.crop(make()(y + threat.noise(args.seed)[0], mask))
                 images = {"": image, "_noise": by_chance, "_clean": clean}
                 progress.update()
                 yield {
@@ -96,6 +98,6 @@ def rows(args: argparse.Namespace, work: list, device: torch.device) -> Iterator
                     **{f"ssim{key}": metrics.scores(image, truth)["ssim"] for key, image in images.items()},
                     **{key: metrics.scores(image, truth)[key] for key in ("psnr", "nmse", "ssim_object")},
                     "distance_to_clean": float((image - clean).norm() / clean.norm()),
-                    "noise_levels": known_attacks.noise_levels(found.e, y, mask),
+                    "noise_levels": noise_levels(found.e, y, mask),
                     "evaluations": found.evaluations,
                 }

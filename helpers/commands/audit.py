@@ -7,10 +7,11 @@ Example: python -m helpers audit --jobs 2 --table results/audit.csv
 import argparse
 from functools import partial
 
-from helpers import audit, stats, study
+from helpers import stats
 from helpers.commands import _attacked, show
 from helpers.data.slice import Slice
-from helpers.resumable import measured
+from helpers.experiments import audit
+from helpers.experiments.tables import Table, measured
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,14 +27,8 @@ def run(args: argparse.Namespace) -> int:
         for item in slices
         for name in args.methods
     ]
-    rows = measured(
-        audit.KEYS,
-        work,
-        partial(one, args.seed, args.device),
-        args.table,
-        lambda n: study.provenance(_attacked.command(args), args.seed, n, args.device),
-        args.jobs,
-    )
+    table = Table(args.table, audit.KEYS, partial(_attacked.made, args))
+    rows = measured(table, work, partial(one, args.seed, args.device), args.jobs)
     show(stats.summary(rows, ["eps", "method", "attack", "start", "steps"], "loss").to_dict("records"), args.json)
     return 0
 

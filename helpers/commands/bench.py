@@ -11,6 +11,7 @@ import os
 import sys
 from itertools import chain
 
+from helpers.bench import attacks, networks, solvers
 from helpers.commands import show
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -28,11 +29,10 @@ def run(args: argparse.Namespace) -> int:
         command = [sys.executable, "-m", "helpers", "bench", "--runs", str(args.runs)]
         command += [f"--{name}" for name in ("quick", "json") if getattr(args, name)]
         os.execve(sys.executable, command, {**os.environ, **dict.fromkeys(THREADS, "1")})
-    from helpers import bench, bench_attacks, bench_networks  # after the threads are set
 
-    bench.say_what_is_missing()
-    rows = bench.measure(bench.SIZES[:1] if args.quick else bench.SIZES, args.runs)
-    slow = [bench_attacks.measure(runs=args.runs), bench_networks.measure(runs=args.runs), bench_attacks.matrix()]
+    solvers.say_what_is_missing()
+    rows = solvers.measure(solvers.SIZES[:1] if args.quick else solvers.SIZES, args.runs)
+    slow = [attacks.measure(runs=args.runs), networks.measure(runs=args.runs), attacks.matrix()]
     more = [] if args.quick else slow
     show(chain(rows, *more), args.json)
     return 0

@@ -7,18 +7,20 @@ Example: python -m helpers evaluate wavelet tv my_package.my_module:reconstruct 
 """
 
 import argparse
-import json
 import shlex
 from pathlib import Path
 
-import pandas as pd
-
-from helpers import methods, stats, study, zoo
+from helpers import methods, stats
 from helpers.commands import show
-from helpers.commands.reconstruct import usable
+from helpers.commands._inputs import usable
 from helpers.data import open_data
 from helpers.errors import BadInput
+from helpers.experiments import evaluate
+from helpers.experiments.tables import Table, origin, provenance
+from helpers.networks import zoo
 from helpers.profiles import PROFILES, profile
+
+KEYS = ["method", "volume", "slice", "seed"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,55 +37,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object a row of the summary")
 
 
-def known(path: Path | None, names: list[str]) -> tuple[pd.DataFrame, dict[str, str]]:
-    """The rows measured so far, and the checksums of the networks that they are of; BadInput for another table.
-
-    Left out are rows of those methods in `names` that are networks with other weights now: they are measured anew.
-    """
-    keys = ["method", "volume", "slice", "seed"]
-    if not path or not path.is_file():
-        return pd.DataFrame(columns=keys), weights(names)
-    rows, origin = pd.read_csv(path), path.with_suffix(".json")
-    if missing := [key for key in keys if key not in rows]:
-        raise BadInput(f"{path} has no column {missing[0]}, so that it cannot be gone on with; give another --table")
-    try:
-        measured = json.loads(origin.read_text("utf8")).get("weights", {}) if origin.is_file() else {}
-    except (ValueError, AttributeError) as error:
-        raise BadInput(f"{origin} does not say where {path} comes from; give another --table") from error
-    current = weights(names)
-    changed = [name for name, checksum in current.items() if measured.get(name) != checksum]
-    return rows[~rows["method"].isin(changed)], measured | current
-
-
-def weights(names: list[str]) -> dict[str, str]:
-    """The checksum of the weights of every network of the zoo among the methods."""
-    return {name: zoo.card(name)["sha256"] for name in names if name in zoo.names()}
-
-
 def run(args: argparse.Namespace) -> int:
     if args.volumes < 1 or args.slices < 1 or min(args.seed) < 0:
         raise BadInput("--volumes and --slices must be at least 1, and --seed at least 0")
     usable(args.device)
     for name in args.methods:
         methods.load(name)  # what is wrong with a name is said before anything is measured
-    rows, checksums = known(args.table, args.methods)
-    have = set(zip(rows["method"], rows["volume"], rows["slice"], rows["seed"], strict=True))
-    command = f"python -m helpers evaluate {shlex.join(args.methods)} --data {shlex.join(args.data)}"
-    command += f" --volumes {args.volumes} --slices {args.slices} --profile {args.profile}"
-    command += f" --seed {' '.join(map(str, args.seed))} --table {args.table}"
-    size = profile(args.profile)
+    table = known(args)
+    size, have = profile(args.profile), table.have
     for data in args.data:
         slices = open_data(data, profile=size, split="test", volumes=args.volumes, slices=args.slices)
         for name in args.methods:
             for seed in args.seed:
                 skip = lambda name, item, seed=seed: (name, item.volume, item.number, seed) in have  # noqa: E731
-                for row in study.evaluate([name], slices, skip=skip, device=args.device, progress=True, seed=seed):
-                    new = pd.DataFrame([row | {"seed": seed}])
-                    rows = pd.concat([rows, new]) if len(rows) else new
-                    if args.table:
-                        made = study.provenance(command, args.seed, len(rows), args.device) | {"weights": checksums}
-                        study.keep(rows, args.table, made)
-    if rows.empty:
+                for row in evaluate.rows([name], slices, skip=skip, device=args.device, progress=True, seed=seed):
+                    table.add([row | {"seed": seed}])
+    if table.rows.empty:
         raise BadInput(f"nothing to score: no slice of {', '.join(args.data)} has a target")
-    show(stats.summary(rows, ["source", "method"]).to_dict("records"), args.json)
+    show(stats.summary(table.rows, ["source", "method"]).to_dict("records"), args.json)
     return 0
+
+
+def known(args: argparse.Namespace) -> Table:
+    """The table with what was measured so far; rows of networks whose weights are others now are measured anew."""
+    command = f"python -m helpers evaluate {shlex.join(args.methods)} --data {shlex.join(args.data)}"
+    command += f" --volumes {args.volumes} --slices {args.slices} --profile {args.profile}"
+    command += f" --seed {' '.join(map(str, args.seed))} --table {args.table}"
+    before, now = origin(args.table).get("weights", {}), weights(args.methods)
+    table = Table(
+        args.table, KEYS, lambda n: provenance(command, args.seed, n, args.device) | {"weights": before | now}
+    )
+    table.drop(table.rows["method"].isin([name for name in now if before.get(name) != now[name]]))
+    return table
+
+
+def weights(names: list[str]) -> dict[str, str]:
+    """The checksum of the weights of every network of the zoo among the methods."""
+    return {name: zoo.card(name)["sha256"] for name in names if name in zoo.names()}

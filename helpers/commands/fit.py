@@ -11,17 +11,18 @@ import shlex
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
 from torch import Tensor
 
-from helpers import metrics, study
 from helpers.commands import show
-from helpers.commands.reconstruct import usable
+from helpers.commands._inputs import usable
 from helpers.data import DRAWN, open_data
 from helpers.errors import BadInput
-from helpers.fits import FITS
+from helpers.experiments import evaluate
+from helpers.experiments.tables import Table, provenance
+from helpers.mri import metrics
 from helpers.profiles import PROFILES, profile
-from helpers.untrained import LOOK, fit
+from helpers.untrained.fit import LOOK, fit
+from helpers.untrained.recipes import FITS
 
 SCORES = ("ssim", "psnr", "ssim_object")
 PRECISIONS = ("float32", "bfloat16")
@@ -60,19 +61,20 @@ def run(args: argparse.Namespace) -> int:
     item = data[args.slice].to(usable(args.device))
     if item.target is None:
         raise BadInput(f"{args.data} has no reference: there is nothing to score against")
-    mask = study.mask_of(item, seed=args.seed)
+    mask = evaluate.mask_of(item, seed=args.seed)
     where = {"method": args.method, "source": item.source, "volume": item.volume, "slice": item.number}
     command = f"python -m helpers fit {args.method} --data {shlex.quote(args.data)}"
     command += f" --slice {args.slice} --profile {args.profile} --steps {settings.steps} --look {args.look}"
     command += f" --precision {settings.precision}"
 
+    table = Table(args.table, COLUMNS, lambda n: provenance(command, args.seed, n, args.device))
+
     def score(look: dict, image: Tensor) -> None:
         if look["step"] % args.look == 0 or look["step"] == settings.steps:
-            found = metrics.scores(study.crop(image, item), item.target)
+            found = metrics.scores(item.crop(image), item.target)
             look |= where | {name: found[name] for name in SCORES}
-            if args.table:
-                rows = pd.concat([before(args.table, look["step"]), pd.DataFrame([look])])[COLUMNS]
-                study.keep(rows, args.table, study.provenance(command, args.seed, len(rows), args.device))
+            table.drop(table.rows["step"] >= look["step"])  # what a kill has undone is looked at again
+            table.add([{name: look[name] for name in COLUMNS}])
 
     found = fit(
         item.kspace * mask,
@@ -86,9 +88,3 @@ def run(args: argparse.Namespace) -> int:
     scored = [look for look in found.trajectory if "ssim" in look]
     show([{name: look[name] for name in COLUMNS} for look in scored[-1:]], args.json)
     return 0
-
-
-def before(table: Path, step: int) -> pd.DataFrame:
-    """The looks that a table has from before a step: what a kill has undone is looked at again."""
-    rows = pd.read_csv(table) if table.is_file() else pd.DataFrame(columns=COLUMNS)
-    return rows[rows["step"] < step].dropna(axis=1, how="all")

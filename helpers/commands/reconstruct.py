@@ -10,7 +10,7 @@ Example: python -m helpers reconstruct brain.h5 --method wavelet --seed 0 1 2 3 
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import h5py
@@ -20,12 +20,15 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from helpers import masks, methods, metrics, study
+from helpers import methods
 from helpers.commands import show
-from helpers.data import DRAWN, Slice, open_data
+from helpers.commands._inputs import scans, usable, wanted
+from helpers.data import Slice
 from helpers.errors import BadInput
+from helpers.experiments import evaluate
 from helpers.files import written_aside
-from helpers.fourier import center_crop
+from helpers.mri import masks, metrics
+from helpers.mri.fourier import center_crop
 
 SCORES = ("ssim", "psnr", "nmse", "ssim_object", "nmse_object")
 
@@ -87,30 +90,6 @@ def fitted(args: argparse.Namespace) -> dict:
     return {}
 
 
-def usable(name: str) -> torch.device:
-    """The device of that name; BadInput where this machine has none."""
-    try:
-        return torch.zeros(1, device=name).device
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise BadInput(f"there is no device {name!r} here; use --device cpu") from error
-
-
-def scans(name: str) -> Sequence[Slice]:
-    """The slices of a file or folder."""
-    if name in DRAWN:
-        raise BadInput(f"{name} is drawn, not read; write it with python -m helpers data, or name a folder as ./{name}")
-    return open_data(name)
-
-
-def wanted(data: Sequence[Slice], name: str, number: int | None) -> list[int]:
-    """Where the slices of that number are in the data; all where none is asked for."""
-    found = [index for index, (_, other) in enumerate(data.places) if number in (None, other)]
-    if not found:
-        last = max(other for _, other in data.places)
-        raise BadInput(f"{name} has no slice {number}; its slices are counted from 0 to {last}")
-    return found
-
-
 def rows(args: argparse.Namespace, work: list, device: torch.device, keep: Callable) -> Iterator[dict]:
     """Reconstruct: one row an image, and each image, cropped to what is looked at, to `keep`."""
     total = len(work) * len(args.seed)
@@ -125,7 +104,7 @@ def rows(args: argparse.Namespace, work: list, device: torch.device, keep: Calla
             for seed in args.seed if item.mask is None else [None]:
                 mask = item.mask if seed is None else drawn(args, item, seed)
                 start = time.perf_counter()
-                image = study.reconstruct(method, item, mask.to(device)).cpu()
+                image = evaluate.reconstruct(method, item, mask.to(device)).cpu()
                 seconds = time.perf_counter() - start
                 image = center_crop(image, data.image_shape(index))
                 keep(image)

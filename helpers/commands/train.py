@@ -22,14 +22,15 @@ from pathlib import Path
 
 import torch
 
-from helpers import recipes, zoo
 from helpers.commands import show
-from helpers.commands.reconstruct import usable
+from helpers.commands._inputs import usable
 from helpers.data import open_data
 from helpers.errors import BadInput
-from helpers.recipes import LOSSES, Recipe
-from helpers.train import train
-from helpers.training_run import CHECKPOINTS, Run
+from helpers.networks import zoo
+from helpers.training import recipes
+from helpers.training.loop import train
+from helpers.training.recipes import LOSSES, Recipe
+from helpers.training.run import CHECKPOINTS, Run
 
 SETTINGS = ("architecture", "data", "profile", "steps", "batch", "loss", "learning_rate", "seed")
 

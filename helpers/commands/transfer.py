@@ -10,17 +10,19 @@ Examples, all of it and the corrected protocol on your own volumes:
 import argparse
 from functools import partial
 
-from helpers import known_attacks, stats, study, transfer
+from helpers import stats
+from helpers.attacks import known
 from helpers.commands import _attacked, show
 from helpers.data.slice import Slice
-from helpers.resumable import measured
+from helpers.experiments import transfer
+from helpers.experiments.tables import Table, measured
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     _attacked.add_arguments(parser, transfer.COUNT, transfer.METHODS)
     parser.add_argument("--eps", type=float, nargs="+", default=transfer.EPS, help="strengths")
     parser.add_argument("--protocol", nargs="+", default=transfer.PROTOCOLS, choices=transfer.PROTOCOLS)
-    steps = known_attacks.STEPS
+    steps = known.STEPS
     parser.add_argument("--steps", type=int, default=steps, help=f"of gradient attacks (default: {steps})")
 
 
@@ -32,14 +34,8 @@ def run(args: argparse.Namespace) -> int:
         for protocol in args.protocol
         for item in slices
     ]
-    rows = measured(
-        ["protocol", "eps", "volume", "slice"],
-        work,
-        partial(one, tuple(args.methods), args.steps, args.seed, args.device),
-        args.table,
-        lambda n: study.provenance(_attacked.command(args), args.seed, n, args.device),
-        args.jobs,
-    )
+    table = Table(args.table, transfer.KEYS, partial(_attacked.made, args))
+    rows = measured(table, work, partial(one, tuple(args.methods), args.steps, args.seed, args.device), args.jobs)
     show(stats.summary(rows, ["protocol", "eps", "attacked", "method"]).to_dict("records"), args.json)
     return 0
 

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from helpers import methods, study, tuning
+from helpers import methods
 from helpers.commands import show
 from helpers.data import open_data
 from helpers.errors import BadInput
+from helpers.experiments import evaluate, tuning
 from helpers.profiles import PROFILES, profile
 
 COLUMNS = ["method", "source", "lam", "volume", "slice", "snr", "ssim", "psnr", "nmse", "ssim_object"]
@@ -48,12 +49,12 @@ def swept(args: argparse.Namespace, command: str) -> Iterator[dict]:
     for data in args.source:
         slices = open_data(data, profile=profile(args.profile), split="train", volumes=args.volumes, slices=1)
         for method in args.methods:
-            rows = study.table(tuning.sweep(method, slices, seed=args.seed))
+            rows = evaluate.table(tuning.sweep(method, slices, seed=args.seed))
             found, source = tuning.best(rows), str(rows["source"].iloc[0])
-            made = study.provenance(command, args.seed, found["n"])
+            made = tables.provenance(command, args.seed, found["n"])
             tuning.remember(method, source, found | {"profile": args.profile} | made)
             tables.append(rows[COLUMNS])
             if args.table:
                 table = pd.concat(tables)
-                study.keep(table, args.table, study.provenance(command, args.seed, len(table)))
+                tables.keep(table, args.table, tables.provenance(command, args.seed, len(table)))
             yield {"method": method, "source": source} | found

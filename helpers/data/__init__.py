@@ -10,10 +10,15 @@ from helpers.data.slice import Box, Slice
 from helpers.errors import BadInput
 from helpers.profiles import PROFILES, Profile
 
-__all__ = ["Box", "FastMRI", "Joined", "MRIData", "Slice", "open_data"]
+__all__ = ["Box", "FastMRI", "Joined", "MRIData", "Slice", "default_acquisition", "open_data"]
 
 DRAWN = ("knee", "brain", "stanford")
 FOLDERS = {"train": "multicoil_train", "validation": "multicoil_val", "test": "multicoil_test"}
+
+
+def default_acquisition(name: str) -> str:
+    """The acquisition of a source that experiments on one kind of slice take, as the paper's do; "" for any."""
+    return {"knee": "CORPD_FBK"}.get(str(name), "")
 
 
 class Joined(Sequence):

@@ -18,8 +18,8 @@ from helpers.data.hdf5 import dataset, opened, text
 from helpers.data.slice import Box, Slice
 from helpers.errors import BadInput
 from helpers.files import written_aside
-from helpers.fourier import center_crop, ifft2c
-from helpers.physics import rss
+from helpers.mri.fourier import center_crop, ifft2c
+from helpers.mri.rss import rss
 
 SMALLEST = 16  # rows or columns; below, neither a wavelet nor a window of SSIM fits
 LARGEST = 1e15  # magnitude up to which float32 can square and sum

@@ -18,8 +18,8 @@ from helpers.data.fastmri import SMALLEST, check, chosen, sampling
 from helpers.data.hdf5 import opened
 from helpers.data.slice import Slice
 from helpers.errors import BadInput
-from helpers.fourier import center_crop, ifft2c
-from helpers.physics import rss
+from helpers.mri.fourier import center_crop, ifft2c
+from helpers.mri.rss import rss
 
 CHUNK = 1024  # readouts taken from the file at a time
 LARGEST = 2**31  # samples of a volume; more cannot be meant

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from helpers.mri.fourier import center_crop
+
 
 @dataclass(frozen=True)
 class Box:
@@ -50,6 +52,10 @@ class Slice:
     def id(self) -> str:
         """Name of the slice, unique within a source."""
         return f"{self.volume}:{self.number}"
+
+    def crop(self, image: Tensor) -> Tensor:
+        """The part of a full-grid image (..., y, x) at which the slice is looked at: that of its target, else all."""
+        return image if self.target is None else center_crop(image, tuple(self.target.shape))
 
     def to(self, device: str | torch.device) -> "Slice":
         """The slice with its tensors on a device, where masks are drawn and methods compute."""

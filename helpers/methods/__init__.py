@@ -15,11 +15,10 @@ from pathlib import Path
 
 from torch import Tensor
 
-from helpers import weights, zoo
 from helpers.errors import BadInput
-from helpers.fits import FITS
 from helpers.methods import own
-from helpers.networks import NETWORKS
+from helpers.networks import NETWORKS, fastmri_weights, zoo
+from helpers.untrained.recipes import FITS
 
 Method = Callable[[Tensor, Tensor], Tensor]
 TUNED = Path(__file__).with_name("tuned.json")
@@ -77,7 +76,7 @@ def load(name: str, source: str = "brain", **options) -> Method:
     """
     if name in NETWORKS:
         name = f"{name}-{ANATOMY.get(source, source)}"
-    if ":" in name and not name.startswith(weights.PREFIX):
+    if ":" in name and not name.startswith(fastmri_weights.PREFIX):
         if options:
             raise BadInput(f"{name} has no options")
         return own.load(name)
@@ -111,7 +110,7 @@ def tuned(name: str, source: str) -> dict:
 
 
 def _find(name: str) -> Entry | None:
-    trained = name in NETWORKS or name in zoo.names() or name.startswith(weights.PREFIX)
+    trained = name in NETWORKS or name in zoo.names() or name.startswith(fastmri_weights.PREFIX)
     return NETWORK if trained else REGISTRY.get(name)
 
 

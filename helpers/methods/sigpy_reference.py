@@ -10,12 +10,13 @@ import torch
 from sigpy.mri import app
 from torch import Tensor
 
-from helpers.coils import espirit
-from helpers.physics import expected_rss, scale
-from helpers.solvers import weight
+from helpers.methods.sense import MU
+from helpers.mri.coils import espirit
+from helpers.mri.noise import expected_rss, scale
+from helpers.sparsity.proximal_gradient import weight
 
 
-def sense(kspace: Tensor, mask: Tensor, mu: float = 0.01, iterations: int = 100) -> Tensor:
+def sense(kspace: Tensor, mask: Tensor, mu: float = MU, iterations: int = 100) -> Tensor:
     """`methods.sense` by sigpy.mri.app.SenseRecon: conjugate gradients; arguments and image as there."""
     return _each(app.SenseRecon, kspace, mask, None, lamda=mu, max_iter=iterations)
 
@@ -23,7 +24,7 @@ def sense(kspace: Tensor, mask: Tensor, mu: float = 0.01, iterations: int = 100)
 def wavelet(kspace: Tensor, mask: Tensor, lam: float, iterations: int = 100) -> Tensor:
     """min_x 1/2 ||M F S x - y||^2 + lam ||W x||_1 by sigpy.mri.app.L1WaveletRecon: FISTA with its zero-padded db4.
 
-    Arguments and image as in `methods.wavelet`. The padded W is no unitary transform, so that sigpy's proximal step
+    Arguments and image as in `methods.l1`. The padded W is no unitary transform, so that sigpy's proximal step
     is only nearly that of the problem.
     """
     # ||A|| <= 1 for maps of unit norm, so that a step of 1 is safe; left alone, sigpy estimates it from random numbers
@@ -42,7 +43,7 @@ def tv(kspace: Tensor, mask: Tensor, lam: float, iterations: int = 100) -> Tenso
 
 @torch.no_grad()  # what little autograd could follow, the unit and the noise level, would mislead an attack
 def _each(solver: Callable, kspace: Tensor, mask: Tensor, lam: float | None, **options) -> Tensor:
-    """`expected_rss` of what one of sigpy's solvers finds for every slice of a batch; lam as in `solvers.weight`."""
+    """`expected_rss` of what one of sigpy's solvers finds for every slice of a batch; lam as in `weight`."""
     unit = scale(kspace)
     slices = (-1, *kspace.shape[-3:])
     maps = espirit(kspace, mask).reshape(slices).cpu().numpy()

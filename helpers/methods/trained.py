@@ -4,7 +4,7 @@ from functools import lru_cache
 
 from torch import Tensor, nn
 
-from helpers import weights, zoo
+from helpers.networks import fastmri_weights, zoo
 
 
 def reconstruct(kspace: Tensor, mask: Tensor, name: str) -> Tensor:
@@ -20,4 +20,4 @@ def reconstruct(kspace: Tensor, mask: Tensor, name: str) -> Tensor:
 @lru_cache(maxsize=8)
 def network(name: str, device: str = "cpu") -> nn.Module:
     """The frozen network of that name, read once. BadInput where there is none, or its weights cannot be had."""
-    return (weights if name.startswith(weights.PREFIX) else zoo).load(name, device)
+    return (fastmri_weights if name.startswith(fastmri_weights.PREFIX) else zoo).load(name, device)

@@ -3,11 +3,12 @@
 import torch
 from torch import Tensor
 
-from helpers import coils
-from helpers.implicit import tv as minimizer
-from helpers.physics import Sense, expected_rss, scale
-from helpers.solvers import DataTerm, Solution, proximal_gradient, residual, weight
-from helpers.total_variation import Prox, lift, power, total_variation
+from helpers.mri import coils
+from helpers.mri.noise import expected_rss, scale
+from helpers.mri.sense import Sense
+from helpers.sparsity.implicit_gradients import tv as minimizer
+from helpers.sparsity.proximal_gradient import DataTerm, Solution, proximal_gradient, residual, weight
+from helpers.sparsity.total_variation import Prox, lift, power, total_variation
 
 TOLERANCE = 1e-2  # certified; the true distance to the minimum is then some 1e-4
 CAP = 2000
@@ -25,10 +26,10 @@ def reconstruct(
     """Image from few measurements by minimizing 1/2 ||M F S x - y||^2 + lam TV(x) over complex images x.
 
     kspace: (..., coil, ky, kx) complex, zero where nothing was measured; mask: (kx,) or (ky, kx) bool; lam: weight
-    of the penalty as a multiple of the noise level (see `solvers.weight`), a number or (...); tol and cap as in
-    `solve`. Returns `physics.expected_rss` of x, (..., y, x) real on the full grid, in the units of kspace;
+    of the penalty as a multiple of the noise level (see `weight`), a number or (...); tol and cap as in
+    `solve`. Returns `noise.expected_rss` of x, (..., y, x) real on the full grid, in the units of kspace;
     differentiable in kspace, through all iterations, or with implicit by one linear solve at the minimum (see
-    `implicit.tv`), or through the `last` further iterations from it. The coil maps S are estimated from the
+    `implicit_gradients.tv`), or through the `last` further iterations from it. The coil maps S are estimated from the
     measurement. Source: Lustig et al. 2007; Genzel et al. 2022 attack this method, by its last iterations.
     """
     unit = scale(kspace)

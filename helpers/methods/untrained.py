@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from helpers.errors import BadInput
-from helpers.fits import FITS
-from helpers.untrained import fit
+from helpers.untrained.fit import fit
+from helpers.untrained.recipes import FITS
 
 AT_ONCE = 16  # fits side by side on a GPU, which one does not fill
 
@@ -25,10 +25,10 @@ def reconstruct(
     at_once: int | None = None,
     progress: bool = False,
 ) -> Tensor:
-    """The image that an un-trained network gives when it is fitted to the measurement, see `untrained.fit`.
+    """The image that an un-trained network gives when it is fitted to the measurement, see `fit.fit`.
 
     kspace: (..., coil, ky, kx) complex, zero where nothing was measured; mask: (kx,) or (ky, kx) bool; name: one of
-    `fits.FITS`. seed: of the first fit; seeds: how many fits are averaged, with the seeds that follow; steps,
+    `recipes.FITS`. seed: of the first fit; seeds: how many fits are averaged, with the seeds that follow; steps,
     precision: others than its own; seconds: a limit for each fit, after which the best image so far counts; at_once:
     how many fits, of slices, perturbations and seeds, are computed side by side, by default 16 on a GPU and 1 on a
     processor; progress: a bar on standard error. Returns (..., y, x) real on the full grid, in the units of kspace; no

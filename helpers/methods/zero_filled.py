@@ -2,9 +2,9 @@
 
 from torch import Tensor
 
-from helpers.fourier import ifft2c
-from helpers.masks import fitting
-from helpers.physics import rss
+from helpers.mri.fourier import ifft2c
+from helpers.mri.masks import fitting
+from helpers.mri.rss import rss
 
 
 def reconstruct(kspace: Tensor, mask: Tensor) -> Tensor:

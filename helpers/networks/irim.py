@@ -8,10 +8,11 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.utils.parametrizations import weight_norm
 
-from helpers.coils import espirit
 from helpers.errors import BadInput
-from helpers.masks import fitting
-from helpers.physics import Sense, expected_rss, scale
+from helpers.mri.coils import espirit
+from helpers.mri.masks import fitting
+from helpers.mri.noise import expected_rss, scale
+from helpers.mri.sense import Sense
 
 
 class IRIM(nn.Module):
@@ -27,7 +28,7 @@ class IRIM(nn.Module):
 
     The published machine for several coils works on the 15 coil images of fastMRI, without maps. Here eta is the one
     image that coil maps combine (A = M F S, S by ESPIRiT and constant), so that any number of coils will do, and the
-    result is `physics.expected_rss` of eta, since |eta| has no noise where the reference has. Its multiplicity, 1 as
+    result is `noise.expected_rss` of eta, since |eta| has no noise where the reference has. Its multiplicity, 1 as
     published, is left out. Source: Putzky and Welling, NeurIPS 2019, arXiv 1911.10914.
     """
 

@@ -4,10 +4,10 @@ import torch
 from fastmri.models import Unet
 from torch import Tensor
 
-from helpers.fourier import center_crop, ifft2c
-from helpers.masks import fitting
+from helpers.mri.fourier import center_crop, ifft2c
+from helpers.mri.masks import fitting
+from helpers.mri.rss import rss
 from helpers.networks.layout import apply
-from helpers.physics import rss
 
 
 class UNet(Unet):

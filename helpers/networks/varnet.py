@@ -9,10 +9,12 @@ from fastmri import models
 from torch import Tensor, fft
 
 from helpers.errors import BadInput
-from helpers.fourier import fft2c, ifft2c
-from helpers.masks import center_block, center_lines, fitting
+from helpers.mri.fourier import fft2c, ifft2c
+from helpers.mri.masks import center_block, center_lines, fitting
+from helpers.mri.noise import expected_rss
+from helpers.mri.rss import rss
+from helpers.mri.sense import Sense
 from helpers.networks.layout import apply
-from helpers.physics import Sense, expected_rss, rss
 
 FORMS = ("fast", "fastmri")
 STARTS = ("network", "center")
@@ -28,7 +30,7 @@ class VarNet(models.VarNet):
     the U-Net S_w; sensitivity_start: "network" takes its output for the maps, as fastMRI does, "center" adds it to
     the image of the center lines, which is a fair estimate before any training; sensitivity_factor: S_w works on a
     grid so many times coarser along either axis (1: as fastMRI does), which is all that smooth maps need, and its
-    maps are interpolated; output: "rss" ends as above, "expected" with `physics.expected_rss` of S^H F^H k_T, since
+    maps are interpolated; output: "rss" ends as above, "expected" with `noise.expected_rss` of S^H F^H k_T, since
     k_T has noise at the measured entries alone, too little for the air of a noisy reference; form: "fastmri" computes
     the lines above with fastMRI's modules, "fast" the same numbers from coil-combined images.
 

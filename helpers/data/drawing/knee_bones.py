@@ -1,15 +1,9 @@
-"""The bones of the knee and their cartilage, in the coordinates of `knee`."""
-
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+"""The bones of the knee and their cartilage, in the coordinates of `knee_anatomy`."""
 
 import numpy as np
 
+from helpers.data.drawing.knee_anatomy import Knee
 from helpers.data.drawing.shapes import ellipsoid, sigmoid, smooth_max, smooth_min
-
-if TYPE_CHECKING:
-    from helpers.data.drawing.knee import Knee
 
 
 def bone_shapes(knee: Knee) -> dict[str, np.ndarray]:

@@ -1,17 +1,11 @@
 """Pathology of the knee: where it can be, how it looks, how often it occurs."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from helpers.data.drawing.coils import AXES
 from helpers.data.drawing.finding import Site
+from helpers.data.drawing.knee_anatomy import Knee
 from helpers.data.drawing.shapes import ellipsoid
-
-if TYPE_CHECKING:
-    from helpers.data.drawing.knee import Knee
 
 
 def sites(knee: Knee, regions: dict[str, np.ndarray]) -> list[Site]:

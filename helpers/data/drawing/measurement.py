@@ -6,7 +6,7 @@ from torch import Tensor, fft
 
 from helpers.data.drawing.chance import Chance
 from helpers.data.drawing.coils import coil_maps
-from helpers.fourier import center_crop, ifft2c
+from helpers.mri.fourier import center_crop, ifft2c
 from helpers.profiles import Profile
 
 SUPERSAMPLING = 2  # pixels of the canvas along one pixel of the image

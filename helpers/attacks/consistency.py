@@ -1,0 +1,34 @@
+"""The attack on the last step of an un-trained method, its data consistency, whose worst case is known."""
+
+import torch
+
+from helpers.attacks import Found, Threat
+from helpers.attacks.exact import LinearSense, complex_truth, worst_case
+from helpers.attacks.found import Best
+from helpers.data.slice import Slice
+from helpers.mri.sense import Sense
+from helpers.untrained.fit import fit
+from helpers.untrained.problem import Problem, Settings
+
+ROUNDS = 2
+
+
+@torch.no_grad()
+def consistency(threat: Threat, item: Slice, settings: Settings, seed: int = 0) -> Found:
+    """The worst for the last step of an un-trained method, x = (A^H A + w)^-1 (A^H y + w G), with G held.
+
+    That step is linear in y, so its worst case is known. Then the network is fitted to y + e, which moves G, and the
+    next e is the worst for that; of `ROUNDS` the worst counts. threat: of the slice `item`; settings: of the fit.
+    """
+    y, mask, best = threat.kspace, threat.mask, Best(threat)
+    problem = Problem(y, mask, settings, seed)
+    sense = Sense.estimated(y, mask)
+    linear, fitted = LinearSense(sense, problem.w, tolerance=1e-4), fit(y, mask, settings, seed)
+    best.evaluations = 1
+    for _ in range(ROUNDS):
+        generated = (sense.maps.conj() * fitted.coils).sum(-3)
+        offset = linear.solve(sense.adjoint(y) + problem.w * generated) - complex_truth(item, sense)
+        e, _ = worst_case(linear, threat.radius[0, 0, 0], offset, seed, steps=60)
+        fitted = fit(y + e, mask, settings, seed)
+        best.offer(e[None], threat.distance(item.crop(fitted.image))[None])
+    return best.found()

@@ -1,0 +1,107 @@
+"""Which attacks are known for which method: where methods and attacks meet."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import torch
+
+from helpers import methods
+from helpers.attacks import Found, Threat
+from helpers.attacks.apgd import apgd
+from helpers.attacks.black_box import black_box, shaken
+from helpers.attacks.consistency import consistency
+from helpers.attacks.exact import LinearSense, complex_truth, worst_for_sense
+from helpers.attacks.found import tried
+from helpers.attacks.joint import joint
+from helpers.attacks.noise import noise
+from helpers.attacks.unknowns import Decoder, Iterate, penalty
+from helpers.attacks.worst import AGREE
+from helpers.data.slice import Slice
+from helpers.methods.sense import MU
+from helpers.mri.masks import fitting
+from helpers.mri.sense import Sense
+from helpers.untrained.problem import Settings
+from helpers.untrained.recipes import FITS
+
+IMPLICIT = ("wavelet", "tv", *(f"l1-{name}" for name in methods.BASES))  # differentiable at the minimum
+STEPS = 40  # of a gradient attack: more steps from one start find more than fewer from two (chapter "audit")
+
+
+def differentiable(name: str, source: str, **options) -> methods.Method:
+    """A method in the form in which its gradient is had most cheaply: for l1-wavelet and TV the implicit one."""
+    return methods.load(name, source=source, **options, **({"implicit": True} if name in IMPLICIT else {}))
+
+
+def agreement(name: str, device: torch.device) -> float:
+    """How far, relative, two losses of the same perturbation may lie apart.
+
+    On a processor all methods repeat themselves to the last bit. On a GPU they do not, and an un-trained fit magnifies
+    rounding: fits that differed in it alone were seen to differ by up to a fifth.
+    """
+    return 0.2 if methods.family(name) == "un-trained" and device.type != "cpu" else AGREE
+
+
+def attacks_on(
+    name: str,
+    item: Slice,
+    seed: int = 0,
+    steps: int = STEPS,
+    starts: int = 0,
+    evaluations: int = 60,
+    fit_steps: int | None = None,
+) -> dict[str, Callable[[Threat], Found]]:
+    """The attacks on a method for one slice, by name, each to be called with its `Threat`.
+
+    noise and the worst for SENSE for all; apgd from there (steps; starts: so many from noise, too) where a gradient may
+    be had; joint for methods that minimize, SENSE, l1-wavelet, TV and un-trained networks in their SENSE form; black
+    box (evaluations) for what passes no gradient and is quick. fit_steps: of un-trained networks, where others than
+    their own are attacked.
+    """
+    found: dict[str, Callable[[Threat], Found]] = {"noise": partial(noise, seed=seed)}
+    found["worst for sense"] = partial(_transferred, item, seed)
+    kind = methods.family(name)
+    if kind != "un-trained":
+        found["apgd"] = partial(_climbing, item, seed, steps, starts)
+    if name in ("sense", *IMPLICIT):
+        found["joint"] = partial(_jointly, name, item, seed)
+    if name in FITS and FITS[name].maps:
+        settings = replace(FITS[name], steps=fit_steps or FITS[name].steps)
+        found["joint"] = partial(_jointly_fitted, settings, item, seed)
+        if settings.consistency:  # else the last step is no minimum, but puts the measured entries in place
+            found["consistency"] = partial(consistency, item=item, settings=settings, seed=seed)
+    if kind == "own" or name.startswith("sigpy"):
+        found["black box"] = partial(_blindly, seed, evaluations)
+    return found
+
+
+def _jointly(name: str, item: Slice, seed: int, threat: Threat) -> Found:
+    """The joint attack, with the penalty of the method and the truth as the clean coil maps see it."""
+    y, mask = threat.kspace, threat.mask
+    sense = Sense.estimated(y, mask)
+    image = Iterate(sense.adjoint(y), sense.bound, penalty(name, item.source, y, mask))
+    return joint(threat, sense, image, complex_truth(item, sense))
+
+
+def _jointly_fitted(settings: Settings, item: Slice, seed: int, threat: Threat) -> Found:
+    """The joint attack on an un-trained network, with its weights in place of the image."""
+    sense = Sense.estimated(threat.kspace, threat.mask)
+    decoder = Decoder(threat.kspace, threat.mask, settings, seed)
+    return joint(threat, sense, decoder, complex_truth(item, sense), steps=min(400, settings.steps), looks=1)
+
+
+@torch.no_grad()
+def _transferred(item: Slice, seed: int, threat: Threat) -> Found:
+    return tried(threat, [worst_for_sense(item, threat, seed)])
+
+
+def _climbing(item: Slice, seed: int, steps: int, starts: int, threat: Threat) -> Found:
+    """APGD from the worst for SENSE, and from so many draws of noise."""
+    return apgd(threat, seed, steps, starts, worst_for_sense(item, threat, seed))
+
+
+def _blindly(seed: int, evaluations: int, threat: Threat) -> Found:
+    """The black-box attack along directions that shake SENSE."""
+    y, mask = threat.kspace, fitting(threat.mask, tuple(threat.kspace.shape[-2:]))
+    linear = LinearSense(Sense.estimated(y, mask), MU, tolerance=1e-3)
+    return black_box(threat, shaken(linear), seed, evaluations)

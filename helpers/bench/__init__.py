@@ -1,0 +1,1 @@
+"""How fast the project is, as a ratio to sigpy, BART, fastMRI and unrolling."""

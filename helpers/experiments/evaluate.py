@@ -1,0 +1,117 @@
+"""Measuring: methods on slices under masks, one tidy row for each."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from helpers import methods
+from helpers.data import open_data
+from helpers.data.slice import Slice
+from helpers.errors import BadInput
+from helpers.methods import Method
+from helpers.mri import masks, metrics
+from helpers.profiles import Profile
+
+
+def chapter_slices(data: str, size: Profile) -> list[Slice]:
+    """What a chapter looks at: held-out drawn knees and brains, or every slice of a reader's file or folder.
+
+    data: "" for drawn slices, else a path or the name of a source; size: how many drawn volumes, and how large.
+    """
+    sources = [data] if data else ["knee", "brain"]
+    options = {"profile": size, "split": "test", "volumes": size.volumes, "slices": size.slices}
+    return [item for source in sources for item in open_data(source, **options)]
+
+
+def mask_of(
+    item: Slice, kind: str = "random", acceleration: float = 4, center_fraction: float = 0.08, seed: int = 0
+) -> Tensor:
+    """The mask under which a slice is measured: the file's own where it has one, else one drawn for its volume.
+
+    Returns (kx,) or (ky, kx) bool, where the k-space is; every slice of a volume gets the same mask, volumes get
+    different ones.
+    """
+    if item.mask is not None:
+        return item.mask
+    drawn = masks.volume_seed(item.volume, seed)
+    return masks.mask(kind, tuple(item.kspace.shape[-2:]), acceleration, center_fraction, drawn).to(item.kspace.device)
+
+
+def reconstruct(method: Method, item: Slice, mask: Tensor) -> Tensor:
+    """What a method makes of the measured part of a slice, cropped to the target: (y, x) real.
+
+    The method sees mask * kspace and the mask, nothing else. Raises BadInput where its image cannot be scored.
+    """
+    image = method(mask * item.kspace, mask)
+    expected = tuple(item.kspace.shape[-2:])
+    if tuple(image.shape) != expected:
+        raise BadInput(f"a method must return an image of {expected}, this one returned {tuple(image.shape)}")
+    if image.is_complex() or not torch.isfinite(image).all():
+        raise BadInput("a method must return a real, finite image")
+    return item.crop(image)
+
+
+def evolution(item: Slice) -> tuple[Callable[[dict, Tensor], None], list[tuple[int, Tensor]]]:
+    """For a fit of one slice: a watcher that adds scores to every look, and the list of (step, image) that it fills."""
+    frames: list[tuple[int, Tensor]] = []
+
+    def watch(look: dict, image: Tensor) -> None:
+        frames.append((look["step"], item.crop(image)))
+        look |= metrics.scores(frames[-1][1], item.target)
+
+    return watch, frames
+
+
+def measure(name: str, method: Method, item: Slice, mask: Tensor) -> dict:
+    """One row: a method's scores on one slice, with where they come from and the seconds it took."""
+    start = time.perf_counter()
+    image = reconstruct(method, item, mask)
+    seconds = time.perf_counter() - start
+    row = {
+        "method": name,
+        "family": methods.family(name),
+        "anatomy": item.anatomy,
+        "source": item.source,
+        "acquisition": item.acquisition,
+        "volume": item.volume,
+        "slice": item.number,
+        "snr": item.snr,
+        "acceleration": masks.realized_acceleration(mask),
+    }
+    return row | metrics.scores(image, item.target) | {"seconds": seconds}
+
+
+def rows(
+    chosen: Mapping[str, Method] | Iterable[str],
+    slices: Iterable[Slice],
+    *,
+    skip: Callable[[str, Slice], bool] = lambda name, item: False,
+    device: str = "cpu",
+    progress: bool = False,
+    **mask_options,
+) -> Iterator[dict]:
+    """Every chosen method on every slice that has a target: one row each, as it comes.
+
+    chosen: functions by name, or names of methods, which are then loaded with the parameters tuned on the slice's own
+    source; skip(name, item) leaves out what is known already; device: where methods compute; mask_options as for
+    `mask_of`.
+    """
+    named = isinstance(chosen, Mapping)
+    for item in tqdm(slices, desc="slices", disable=not progress):
+        if item.target is None:
+            continue
+        item = item.to(device)
+        mask = mask_of(item, **mask_options)
+        for name in chosen:
+            if not skip(name, item):
+                method = chosen[name] if named else methods.load(name, source=item.source)
+                yield measure(name, method, item, mask)
+
+
+def table(found: Iterable[dict]) -> pd.DataFrame:
+    """Rows as one tidy table, methods in the order in which they came."""
+    return pd.DataFrame(list(found))

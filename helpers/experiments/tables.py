@@ -1,0 +1,112 @@
+"""Long tables: rows that come from many pieces of work, several at a time, kept as they come, resumed after a kill."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.metadata import version
+from multiprocessing import get_context
+from pathlib import Path
+
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from helpers.errors import BadInput
+from helpers.files import written_aside
+
+PACKAGES = ("helpers", "torch", "numpy", "scipy", "PyWavelets", "sigpy", "fastmri", "scikit-image")
+
+
+class Table:
+    """Rows that are kept as they come, in a CSV beside a .json that says where they come from; the one that is resumed.
+
+    path: the CSV, None to keep nothing; keys: columns that name what was measured; made: number of rows to provenance.
+    BadInput for a table of something else.
+    """
+
+    def __init__(self, path: Path | None, keys: Sequence[str], made: Callable[[int], dict]):
+        self.path, self.keys, self.made = path, list(keys), made
+        there = path is not None and path.is_file()
+        self.rows = pd.read_csv(path) if there else pd.DataFrame(columns=self.keys)
+        if missing := [key for key in self.keys if key not in self.rows]:
+            raise BadInput(
+                f"{path} has no column {missing[0]}, so that it cannot be gone on with; give another --table"
+            )
+
+    @property
+    def have(self) -> set[tuple]:
+        """The values of the keys of all rows."""
+        return set(self.rows[self.keys].itertuples(index=False, name=None))
+
+    def drop(self, stale: pd.Series) -> None:
+        """Forget rows, which are measured again; the file changes with the next row that is kept."""
+        self.rows = self.rows[~stale.astype(bool)]
+
+    def add(self, rows: Iterable[Mapping], ordered: bool = False) -> None:
+        """Keep further rows, in the order of the keys if so ordered."""
+        self.rows = pd.DataFrame([*self.rows.to_dict("records"), *rows])
+        if ordered:
+            self.rows = self.rows.sort_values(self.keys, kind="stable")
+        self.keep()
+
+    def keep(self) -> None:
+        """Write the table, if there is a file to write it to."""
+        if self.path:
+            keep(self.rows, self.path, self.made(len(self.rows)))
+
+
+def measured(
+    table: Table,
+    work: Iterable[tuple[tuple, tuple]],
+    function: Callable[[tuple], list[dict]],
+    jobs: int = 1,
+) -> pd.DataFrame:
+    """The rows of all pieces of work, sorted by their keys; those that the table has already are not measured again.
+
+    work: (key, arguments), key the values of the keys of the table; function: arguments to rows, in a process of its
+    own with one thread, so that results do not depend on how many run.
+    """
+    have, work = table.have, list(work)
+    left = [arguments for key, arguments in work if key not in have]
+    with get_context("forkserver").Pool(jobs, torch.set_num_threads, (1,)) as pool:
+        for new in tqdm(pool.imap_unordered(function, left), "pieces of work", len(left)):
+            table.add(new, ordered=True)
+    if have == {key for key, _ in work}:  # this command makes it, whoever began it
+        table.keep()
+    return table.rows.reset_index(drop=True)
+
+
+def origin(path: Path | None) -> dict:
+    """Where a table comes from, as `keep` wrote it; empty where nothing says so. BadInput where that is unreadable."""
+    if path is None or not path.is_file() or not path.with_suffix(".json").is_file():
+        return {}
+    try:
+        return dict(json.loads(path.with_suffix(".json").read_text("utf8")))
+    except (ValueError, TypeError) as error:
+        raise BadInput(
+            f"{path.with_suffix('.json')} does not say where {path} comes from; give another --table"
+        ) from error
+
+
+def keep(rows: pd.DataFrame, path: Path, made: dict) -> None:
+    """Write a table as CSV and, beside it as .json, where it comes from (see `provenance`); never half of it."""
+    with written_aside(path) as part:
+        rows.to_csv(part, index=False, float_format="%.6g")
+    with written_aside(path.with_suffix(".json")) as part:
+        part.write_text(json.dumps(made, indent=2) + "\n", "utf8")
+
+
+def provenance(command: str, seed: int | list[int], n: int, device: str = "cpu") -> dict:
+    """Where a result comes from: command, seed, n, device and versions, to be stored beside it."""
+    return {
+        "command": command,
+        "seed": seed,
+        "n": n,
+        "device": device,
+        "threads": torch.get_num_threads(),
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """The versions of the packages that numbers depend on."""
+    return {name: version(name) for name in PACKAGES}

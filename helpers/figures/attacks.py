@@ -1,0 +1,131 @@
+"""Figures of attacks: what a perturbation looks like, and what it costs at every strength."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from helpers.data.slice import Slice
+from helpers.figures.look import COLORS, ERROR_MAP, GAIN, array, color, show
+from helpers.findings import transfer
+from helpers.mri import metrics
+
+NAMES = {"noise": "noise", "nothing": "clean", transfer.WORST: "the worst of all"}
+
+
+def perturbed(item: Slice, images: Mapping[str, Mapping[str, Tensor]], size: float = 1.9) -> Figure:
+    """Reconstructions of perturbed measurements: a row a method, a column a perturbation, and the error of the last.
+
+    item: the slice; images: name of the method to (words for the perturbation to (y, x) image).
+    """
+    peak = float(np.quantile(array(item.target), 0.998))
+    columns = len(next(iter(images.values()))) + 1
+    figure, grid = plt.subplots(
+        len(images), columns, figsize=(size * columns, (size + 0.3) * len(images)), squeeze=False
+    )
+    for axes, (name, shown) in zip(grid, images.items(), strict=True):
+        for place, (words, image) in zip(axes, shown.items(), strict=False):
+            show(place, image, f"{words}\nSSIM {metrics.scores(image, item.target)['ssim']:.3f}", peak)
+        error = (list(shown.values())[-1] - item.target).abs()
+        show(axes[-1], error, f"error, {GAIN} times\nthe gray scale", peak / GAIN, ERROR_MAP)
+        axes[0].text(-0.04, 0.5, name, rotation=90, ha="right", va="center", transform=axes[0].transAxes, fontsize=13)
+    return figure
+
+
+def strengths(table: pd.DataFrame, score: str = "ssim", protocol: str = "corrected", size: float = 3.4) -> Figure:
+    """Figure 3: what each perturbation costs each method against its strength, one pair of axes for each attacked one.
+
+    table: of `transfer.rows`; bands are 95 % intervals over volumes. Lower is worse.
+    """
+    table = table[table["protocol"] == protocol]
+    lost = transfer.lost(table, score)
+    methods = [name for name in COLORS if name in set(lost["method"])]
+    panels = ["noise", *methods]
+    lines = -(-len(panels) // 3)
+    figure, grid = plt.subplots(lines, 3, figsize=(3 * size, size * lines), sharex=True, sharey=True, squeeze=False)
+    for axes in grid.flat[len(panels) :]:
+        axes.set_axis_off()
+    for axes, attacked in zip(grid.flat, panels, strict=False):
+        for method in methods:
+            rows = lost[(lost["attacked"] == attacked) & (lost["method"] == method)]
+            hue = color(method)
+            axes.plot(rows["eps"], -rows["mean"], "o-", color=hue, label=method)
+            axes.fill_between(rows["eps"], -rows["low"], -rows["high"], color=hue, alpha=0.2, linewidth=0)
+        axes.set_title("Gaussian noise" if attacked == "noise" else f"found for {attacked}", fontsize=12)
+        axes.set(xlabel="strength eps", xscale="log")
+        axes.set_xticks(sorted(lost["eps"].unique()), [f"{eps:g}" for eps in sorted(lost["eps"].unique())])
+        axes.minorticks_off()
+    counts = table[["eps", "volume", "slice"]].drop_duplicates().groupby("eps").size()
+    n = " to ".join(f"{count}" for count in sorted({counts.min(), counts.max()}))
+    figure.supylabel(f"change of {metrics.SCORES[score]} (mean of n = {n} slices, each of another volume)", fontsize=12)
+    figure.suptitle(f"{protocol} protocol", fontsize=13)
+    grid[0, 0].legend(fontsize=10, loc="lower left")
+    return figure
+
+
+def matrix(table: pd.DataFrame, eps: float, protocol: str = "corrected", score: str = "ssim") -> Figure:
+    """The same as a matrix at one strength: rows for whom a perturbation was found, columns for whom it is tried."""
+    lost = transfer.lost(table[table["protocol"] == protocol], score)
+    lost = lost[lost["eps"] == eps]
+    methods = [name for name in COLORS if name in set(lost["method"])]
+    wide = lost.pivot(index="attacked", columns="method", values="mean").loc[
+        ["noise", *methods, transfer.WORST], methods
+    ]
+    figure, axes = plt.subplots(figsize=(1.15 * len(methods) + 2.2, 0.55 * len(wide) + 1.4))
+    sns.heatmap(
+        wide.rename(index=NAMES),
+        annot=True,
+        fmt=".3f",
+        cmap="viridis",
+        vmin=0,
+        linewidths=1,
+        ax=axes,
+        cbar_kws={"label": f"loss of {metrics.SCORES[score]}"},
+    )
+    axes.set(
+        xlabel="method", ylabel="found for", title=f"{protocol}, eps {eps:g}, mean of n = {lost['n'].min()} slices"
+    )
+    axes.tick_params(axis="y", rotation=0)
+    axes.grid(visible=False)
+    return figure
+
+
+def efforts(table: pd.DataFrame) -> Figure:
+    """What each gradient attack reaches against its steps, as a share of the most that is known: does it flatten?
+
+    table: of `audit.shares`, with steps. One pair of axes for each attack and start; bands are 95 % intervals over
+    volumes.
+    """
+    n = len(table[["volume", "slice"]].drop_duplicates())
+    attacks, methods = (list(dict.fromkeys(table[key])) for key in ("by", "method"))
+    looks = {
+        "palette": {method: color(method) for method in methods},
+        "dashes": {method: (2, 2) if "," in method else "" for method in methods},
+    }
+    figure, grid = plt.subplots(1, len(attacks), figsize=(3.2 * len(attacks) + 2, 3.4), sharey=True, squeeze=False)
+    for axes, attack in zip(grid.flat, attacks, strict=True):
+        rows = table[table["by"] == attack]
+        shown = {"hue": "method", "style": "method", "hue_order": methods, "style_order": methods, **looks}
+        sns.lineplot(rows, x="steps", y="share", **shown, markers=["o"] * len(methods), ax=axes, seed=0)
+        axes.set(xscale="log", xlabel="steps", title=attack.replace(" from", "\nfrom"))
+        axes.set_ylabel(f"increase of the error, share\nof the worst known (n = {n} slices)")
+        axes.set_xticks(sorted(rows["steps"].unique()), [f"{steps:g}" for steps in sorted(rows["steps"].unique())])
+        axes.minorticks_off()
+        handles, labels = axes.get_legend_handles_labels()
+        axes.get_legend().remove()
+    figure.legend(handles, labels, loc="outside right center", fontsize=11)
+    return figure
+
+
+def perturbation(e: Tensor, like: Tensor, columns: Sequence[str] = ("perturbation", "and 10 times brighter")) -> Figure:
+    """A perturbation in image space beside the image, on its gray scale. e, like: (y, x) magnitudes."""
+    peak = float(np.quantile(array(like), 0.998))
+    figure, grid = plt.subplots(1, 3, figsize=(7, 2.7))
+    show(grid[0], like, "image", peak)
+    show(grid[1], e, columns[0], peak)
+    show(grid[2], e, columns[1], peak / 10)
+    return figure

@@ -1,0 +1,132 @@
+"""What the transfer matrix says: what every perturbation costs every method, and whether the paper's claims hold."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from helpers import stats
+from helpers.mri import metrics
+
+WORST = "worst"
+OWN = 0.9  # share of the worst loss known that a method's own attack has to find, to be trusted in a score
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim of the paper, as differences of losses: what is lost by (attacked, method) above what `than` loses.
+
+    ranking: it compares two methods, and is worth no more than the attacks on both.
+    """
+
+    words: str
+    lost: tuple[str, str]
+    than: tuple[str, str]
+    ranking: bool = False
+
+
+def claims(methods: Sequence[str]) -> list[Claim]:
+    """The paper's claims on Figure 3, for the methods that were measured."""
+    found = [
+        Claim(f"{name} is hurt more by its own perturbation than by noise", (name, name), ("noise", name))
+        for name in methods
+    ]
+    pairs = [("wavelet", "unet"), ("unet", "wavelet")]
+    found += [Claim(f"what is found for {a} hurts {b} less than {a}", (a, a), (a, b)) for a, b in pairs]
+    pairs = [("unet", "convdecoder"), ("wavelet", "convdecoder"), ("varnet", "unet"), ("varnet", "wavelet")]
+    found += [Claim(f"{a} is less robust than {b}", (a, a), (b, b), ranking=True) for a, b in pairs]
+    return [claim for claim in found if {claim.lost[1], claim.than[1]} <= set(methods)]
+
+
+def losses(table: pd.DataFrame, score: str = "ssim") -> pd.DataFrame:
+    """What a perturbation takes off a score: clean minus perturbed, a row a protocol, strength and slice.
+
+    table: of `transfer.rows`. Columns are (attacked, method); the method "worst" of all that were tried on it is
+    attacked by (WORST, method).
+    """
+    keys = ["protocol", "eps", "volume", "slice"]
+    wide = table.pivot(index=keys, columns=["attacked", "method"], values=score)
+    lost = pd.concat(
+        {attacked: wide["nothing"] - wide[attacked] for attacked in wide.columns.unique(0) if attacked != "nothing"},
+        axis=1,
+    )
+    worst = lost.T.groupby(level=1).max().T
+    return lost.join(pd.concat({WORST: worst}, axis=1))
+
+
+def lost(table: pd.DataFrame, score: str = "ssim") -> pd.DataFrame:
+    """The mean loss of every pair with its 95 % interval over volumes: a row a protocol, strength and pair."""
+    wide = losses(table, score)
+    rows = [
+        {"protocol": protocol, "eps": eps, "attacked": attacked, "method": method}
+        | vars(
+            stats.interval(
+                group[attacked, method].dropna(), group[attacked, method].dropna().index.get_level_values("volume")
+            )
+        )
+        for (protocol, eps), group in wide.groupby(level=["protocol", "eps"])
+        for attacked, method in wide.columns
+        if group[attacked, method].notna().any()
+    ]
+    return pd.DataFrame(rows)
+
+
+def whose(table: pd.DataFrame, eps: float, protocol: str = "corrected", score: str = "ssim") -> pd.DataFrame:
+    """What each method loses to its own perturbation, to noise, and to the worst of those made for others.
+
+    A row a method, means over slices; "made for" says for whom the worst of the others was found. NaN, and no name,
+    where no other method was attacked.
+    """
+    found = lost(table[(table["eps"] == eps) & (table["protocol"] == protocol)], score)
+    wide = found[found["attacked"] != WORST].pivot(index="attacked", columns="method", values="mean")
+    rows = {}
+    for name in wide.columns:
+        others = wide[name].drop(["noise", name])
+        rows[name] = {
+            "its own": wide.loc[name, name],
+            "noise": wide.loc["noise", name],
+            "another's": others.max(),
+            "made for": others.idxmax() if len(others) else "",
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(f"loss of {metrics.SCORES[score]} to")
+
+
+def judged(table: pd.DataFrame, eps: float, trusted: Collection[str], score: str = "ssim") -> pd.DataFrame:
+    """The paper's claims at one strength: the difference with its interval and the verdict, a column a protocol.
+
+    trusted: the methods that the audit carries, see `audit.trusted`. Every loss is a lower bound, so that a ranking
+    under the corrected protocol is given only where the attack on the method that seems to lose less is trusted, and
+    is `carried` in this score.
+    """
+    wide = losses(table, score).xs(eps, level="eps")
+    rows = {}
+    for claim in claims(list(table["method"].unique())):
+        for protocol, group in wide.groupby(level="protocol"):
+            difference = (group[claim.lost] - group[claim.than]).dropna()
+            if len(difference):
+                found = stats.interval(difference, difference.index.get_level_values("volume"))
+                rows.setdefault(claim.words, {})[protocol] = (
+                    f"{found}: {verdict(claim, protocol, found, carried(group, trusted))}"
+                )
+    judged = pd.DataFrame.from_dict(rows, orient="index").rename_axis(
+        index=f"claim, in {metrics.SCORES[score]} at eps {eps:g}"
+    )
+    return judged.fillna("not measured")
+
+
+def carried(wide: pd.DataFrame, trusted: Collection[str]) -> set[str]:
+    """Those of the trusted methods on which no perturbation that was made for another does much more harm.
+
+    wide: of `losses`. Attacks climb the squared error: what is worst there need not be in another score.
+    """
+    means = wide.mean()
+    return {name for name in trusted if (name, name) in means.index and means[name, name] >= OWN * means[WORST, name]}
+
+
+def verdict(claim: Claim, protocol: str, found: stats.Interval, trusted: Collection[str]) -> str:
+    """What the interval says of the claim, or, of a ranking, whose attack would have to be better first."""
+    said = stats.verdict(found)
+    seems_robust = {"supported": claim.than[1], "contradicted": claim.lost[1]}.get(said)
+    if claim.ranking and protocol == "corrected" and seems_robust and seems_robust not in trusted:
+        return f"no verdict, the attack on {seems_robust} may be too weak"
+    return said

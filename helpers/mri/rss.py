@@ -1,0 +1,15 @@
+"""The image of all coils together: the root of the sum of squares, the reference of the field."""
+
+import torch
+from torch import Tensor
+
+
+def rss(images: Tensor) -> Tensor:
+    """Root of the sum of squares over the coils: (..., coil, y, x) complex to (..., y, x) real."""
+    return root(images.abs().square().sum(-3))
+
+
+def root(power: Tensor) -> Tensor:
+    """The square root of a real, nonnegative tensor, whose gradient is zero, not undefined, where the power is."""
+    seen = power > 0
+    return torch.where(seen, torch.where(seen, power, 1).sqrt(), 0)

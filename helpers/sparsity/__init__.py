@@ -1,0 +1,1 @@
+"""Minimizing a penalty: transforms, total variation, one solver with a certificate, gradients through its minimum."""
