@@ -1,5 +1,6 @@
 """The look of the book: colors told apart, code as it runs, errors where there is a target."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,7 +18,7 @@ from helpers.profiles import profile
 @pytest.fixture(autouse=True)
 def closed():
     yield
-    figures.plt.close("all")
+    plt.close("all")
 
 
 @pytest.fixture(scope="module")

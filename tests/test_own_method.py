@@ -16,11 +16,11 @@ from helpers.profiles import profile
 
 MODULE = """
 import numpy as np
-from helpers import fourier, physics
+from helpers.mri import fourier, rss
 
 def differentiable(kspace, mask):
     assert kspace.ndim == 3, "one slice at a time"
-    return physics.rss(fourier.ifft2c(kspace))
+    return rss.rss(fourier.ifft2c(kspace))
 
 def leaves_torch(kspace, mask):
     k = np.fft.ifftshift(kspace.numpy(), axes=(-2, -1))

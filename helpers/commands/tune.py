@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
 
 def swept(args: argparse.Namespace, command: str) -> Iterator[dict]:
     """Tune every method on every source: one row each, and what was found is kept at once."""
-    tables = []
+    sweeps = []
     for data in args.source:
         slices = open_data(data, profile=profile(args.profile), split="train", volumes=args.volumes, slices=1)
         for method in args.methods:
@@ -53,8 +53,8 @@ def swept(args: argparse.Namespace, command: str) -> Iterator[dict]:
             found, source = tuning.best(rows), str(rows["source"].iloc[0])
             made = tables.provenance(command, args.seed, found["n"])
             tuning.remember(method, source, found | {"profile": args.profile} | made)
-            tables.append(rows[COLUMNS])
+            sweeps.append(rows[COLUMNS])
             if args.table:
-                table = pd.concat(tables)
+                table = pd.concat(sweeps)
                 tables.keep(table, args.table, tables.provenance(command, args.seed, len(table)))
             yield {"method": method, "source": source} | found

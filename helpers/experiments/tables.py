@@ -79,12 +79,14 @@ def origin(path: Path | None) -> dict:
     """Where a table comes from, as `keep` wrote it; empty where nothing says so. BadInput where that is unreadable."""
     if path is None or not path.is_file() or not path.with_suffix(".json").is_file():
         return {}
+    beside = path.with_suffix(".json")
     try:
-        return dict(json.loads(path.with_suffix(".json").read_text("utf8")))
-    except (ValueError, TypeError) as error:
-        raise BadInput(
-            f"{path.with_suffix('.json')} does not say where {path} comes from; give another --table"
-        ) from error
+        made = json.loads(beside.read_text("utf8"))
+    except ValueError:
+        made = None
+    if not isinstance(made, dict):
+        raise BadInput(f"{beside} does not say where {path} comes from; give another --table")
+    return made
 
 
 def keep(rows: pd.DataFrame, path: Path, made: dict) -> None:

@@ -39,9 +39,9 @@ BASES = ("haar", "dct", "fourier")  # other bases of l1: does the basis matter?
 REGISTRY = {
     "zero-filled": Entry("zero_filled", "reconstruct", "linear"),
     "sense": Entry("sense", "reconstruct", "linear"),
-    "wavelet": Entry("wavelet", "reconstruct", "sparsity", weight="wavelet"),
+    "wavelet": Entry("l1", "reconstruct", "sparsity", weight="wavelet"),
     "tv": Entry("tv", "reconstruct", "sparsity", weight="tv"),
-    **{f"l1-{name}": Entry("wavelet", "reconstruct", "sparsity", f"l1-{name}", {"name": name}) for name in BASES},
+    **{f"l1-{name}": Entry("l1", "reconstruct", "sparsity", f"l1-{name}", {"name": name}) for name in BASES},
     "sigpy-sense": Entry("sigpy_reference", "sense", "linear"),
     "sigpy-wavelet": Entry("sigpy_reference", "wavelet", "sparsity", weight="wavelet"),
     "sigpy-tv": Entry("sigpy_reference", "tv", "sparsity", weight="tv"),
