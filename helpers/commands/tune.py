@@ -17,6 +17,7 @@ from helpers.commands import show
 from helpers.data import open_data
 from helpers.errors import BadInput
 from helpers.experiments import evaluate, tuning
+from helpers.experiments.tables import keep, provenance
 from helpers.profiles import PROFILES, profile
 
 COLUMNS = ["method", "source", "lam", "volume", "slice", "snr", "ssim", "psnr", "nmse", "ssim_object"]
@@ -51,10 +52,10 @@ def swept(args: argparse.Namespace, command: str) -> Iterator[dict]:
         for method in args.methods:
             rows = evaluate.table(tuning.sweep(method, slices, seed=args.seed))
             found, source = tuning.best(rows), str(rows["source"].iloc[0])
-            made = tables.provenance(command, args.seed, found["n"])
+            made = provenance(command, args.seed, found["n"])
             tuning.remember(method, source, found | {"profile": args.profile} | made)
             sweeps.append(rows[COLUMNS])
             if args.table:
                 table = pd.concat(sweeps)
-                tables.keep(table, args.table, tables.provenance(command, args.seed, len(table)))
+                keep(table, args.table, provenance(command, args.seed, len(table)))
             yield {"method": method, "source": source} | found
