@@ -1,4 +1,4 @@
-"""What a mean is worth: intervals bootstrapped over volumes, and verdicts read off them."""
+"""What a mean is worth: intervals bootstrapped over volumes."""
 
 from dataclasses import dataclass
 
@@ -61,12 +61,3 @@ def summary(table: pd.DataFrame, by: list[str], score: str = "ssim", seed: int =
         for key, group in table.groupby(by, sort=False)
     ]
     return pd.DataFrame(rows)
-
-
-def verdict(measured: Interval, margin: float = 0.0) -> str:
-    """What an interval says of the claim "greater than `margin`": supported, contradicted or undecided."""
-    if measured.low > margin:
-        return "supported"
-    if measured.high < margin:
-        return "contradicted"
-    return "undecided"

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from helpers import stats
+from helpers.findings.verdicts import verdict
 
 
 def test_equal_values_leave_no_doubt():
@@ -57,7 +58,7 @@ def test_methods_without_common_slices():
     "low, high, said", [(0.1, 0.2, "supported"), (-0.2, -0.1, "contradicted"), (-1, 1, "undecided")]
 )
 def test_verdict(low, high, said):
-    assert stats.verdict(stats.Interval((low + high) / 2, low, high, 4, 4)) == said
+    assert verdict(stats.Interval((low + high) / 2, low, high, 4, 4)) == said
 
 
 def test_summary_keeps_the_order_and_counts():

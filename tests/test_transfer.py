@@ -103,15 +103,15 @@ def test_losses_and_verdicts_are_read_off_the_matrix():
 
 def test_no_ranking_rests_on_an_attack_that_may_be_too_weak():
     """What seems to lose less must have been attacked well; what loses more has lost that much anyway."""
-    claim = findings.transfer.Claim(
+    claim = findings.verdicts.Claim(
         "varnet is less robust than unet", ("varnet", "varnet"), ("unet", "unet"), ranking=True
     )
     above, below = (stats.Interval(mean, mean - 0.01, mean + 0.01, 10, 10) for mean in (0.05, -0.05))
-    assert findings.transfer.verdict(claim, "corrected", above, {"unet"}) == "supported"
-    assert findings.transfer.verdict(claim, "corrected", above, {"varnet"}).startswith("no verdict, the attack on unet")
-    assert findings.transfer.verdict(claim, "corrected", below, {"varnet"}) == "contradicted"
-    assert findings.transfer.verdict(claim, "corrected", below, {"unet"}).startswith("no verdict, the attack on varnet")
-    assert findings.transfer.verdict(claim, "published", below, ()) == "contradicted"
+    assert findings.verdicts.judged(claim, "corrected", above, {"unet"}) == "supported"
+    assert findings.verdicts.judged(claim, "corrected", above, {"varnet"}).startswith("no verdict, the attack on unet")
+    assert findings.verdicts.judged(claim, "corrected", below, {"varnet"}) == "contradicted"
+    assert findings.verdicts.judged(claim, "corrected", below, {"unet"}).startswith("no verdict, the attack on varnet")
+    assert findings.verdicts.judged(claim, "published", below, ()) == "contradicted"
 
 
 def test_an_attack_that_another_outdoes_carries_no_ranking():

@@ -7,6 +7,7 @@ import pandas as pd
 
 from helpers import stats
 from helpers.findings.shipped import table
+from helpers.findings.verdicts import verdict
 from helpers.mri import metrics
 
 
@@ -54,7 +55,7 @@ def claims(
             row = {"claim": f"{better} above {worse}{most}", by: value}
             for score in scores:
                 gain = stats.difference(group, better, worse, score)
-                row[metrics.SCORES[score]] = f"{gain}: {stats.verdict(gain, margin)}"
+                row[metrics.SCORES[score]] = f"{gain}: {verdict(gain, margin)}"
             rows.append(row | {"slices": gain.n, "volumes": gain.volumes})
     return pd.DataFrame(rows, columns=list(rows[0]) if rows else ["claim", by]).set_index(["claim", by])
 

@@ -1,28 +1,16 @@
 """What the transfer matrix says: what every perturbation costs every method, and whether the paper's claims hold."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 import pandas as pd
 
 from helpers import stats
+from helpers.findings import verdicts
+from helpers.findings.verdicts import Claim
 from helpers.mri import metrics
 
 WORST = "worst"
 OWN = 0.9  # share of the worst loss known that a method's own attack has to find, to be trusted in a score
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One claim of the paper, as differences of losses: what is lost by (attacked, method) above what `than` loses.
-
-    ranking: it compares two methods, and is worth no more than the attacks on both.
-    """
-
-    words: str
-    lost: tuple[str, str]
-    than: tuple[str, str]
-    ranking: bool = False
 
 
 def claims(methods: Sequence[str]) -> list[Claim]:
@@ -106,7 +94,7 @@ def judged(table: pd.DataFrame, eps: float, trusted: Collection[str], score: str
             if len(difference):
                 found = stats.interval(difference, difference.index.get_level_values("volume"))
                 rows.setdefault(claim.words, {})[protocol] = (
-                    f"{found}: {verdict(claim, protocol, found, carried(group, trusted))}"
+                    f"{found}: {verdicts.judged(claim, protocol, found, carried(group, trusted))}"
                 )
     judged = pd.DataFrame.from_dict(rows, orient="index").rename_axis(
         index=f"claim, in {metrics.SCORES[score]} at eps {eps:g}"
@@ -121,12 +109,3 @@ def carried(wide: pd.DataFrame, trusted: Collection[str]) -> set[str]:
     """
     means = wide.mean()
     return {name for name in trusted if (name, name) in means.index and means[name, name] >= OWN * means[WORST, name]}
-
-
-def verdict(claim: Claim, protocol: str, found: stats.Interval, trusted: Collection[str]) -> str:
-    """What the interval says of the claim, or, of a ranking, whose attack would have to be better first."""
-    said = stats.verdict(found)
-    seems_robust = {"supported": claim.than[1], "contradicted": claim.lost[1]}.get(said)
-    if claim.ranking and protocol == "corrected" and seems_robust and seems_robust not in trusted:
-        return f"no verdict, the attack on {seems_robust} may be too weak"
-    return said
