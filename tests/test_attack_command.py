@@ -12,6 +12,7 @@ from helpers.attacks import Threat
 from helpers.attacks.known import attacks_on
 from helpers.attacks.noise import noise
 from helpers.attacks.pgd import pgd
+from helpers.attacks.threat import realized
 from helpers.attacks.worst import worst
 from helpers.data import fastmri
 from helpers.data.scanner import draw_volume
@@ -118,3 +119,33 @@ def test_the_worst_is_the_worst_and_says_who_found_it():
 def test_bad_arguments_are_one_sentence(knee, arguments, sentence, capsys):
     assert main(["attack", str(knee), *arguments]) == 2
     assert sentence in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_the_seed_of_the_search_is_not_that_of_the_fit(knee, capsys):
+    """Another seed of starts and noise does not make an honest fit look like a method that remembers."""
+    arguments = ["attack", str(knee), "--method", "convdecoder", "--eps", "0.02", "--fit-steps", "20", "--seed", "1"]
+    assert main([*arguments, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["seed"] == 1
+
+
+def test_a_joint_attack_on_a_short_fit_has_its_strength():
+    item = draw_volume("knee", 0, profile("smoke"), slices=1)[0]
+    mask = evaluate.mask_of(item)
+    threat = Threat(partial(methods.load("convdecoder", steps=1)), item.kspace * mask, mask, 0.05, item.target)
+    found = attacks_on("convdecoder", item, fit_steps=1)["joint"](threat)
+    assert realized(found.e, threat.kspace) == pytest.approx(0.05, rel=1e-4)
+
+
+def test_every_slice_has_noise_of_its_own(knee):
+    """One draw for all would make their mean as uncertain as one of them, whatever an interval over volumes says."""
+    first, second = (draw_volume("knee", seed, profile("smoke"), slices=1)[0] for seed in (0, 1))
+    draws = []
+    for item in (first, second, first):
+        mask = torch.ones(item.kspace.shape[-1], dtype=torch.bool)
+        draws.append(
+            attacks_on("sense", item, item.seed(0))["noise"](
+                Threat(lambda y, m: y[0].abs(), first.kspace, mask, 0.1, first.target)
+            ).e
+        )
+    assert torch.equal(draws[0], draws[2]) and not torch.allclose(draws[0], draws[1])

@@ -18,17 +18,19 @@ def consistency(threat: Threat, item: Slice, settings: Settings, seed: int = 0) 
     """The worst for the last step of an un-trained method, x = (A^H A + w)^-1 (A^H y + w G), with G held.
 
     That step is linear in y, so its worst case is known. Then the network is fitted to y + e, which moves G, and the
-    next e is the worst for that; of `ROUNDS` the worst counts. threat: of the slice `item`; settings: of the fit.
+    next e is the worst for that; of `ROUNDS` the worst counts.
+
+    threat: of the slice `item`; settings: of the fit, which keeps the seed of the method; seed: of the search alone.
     """
     y, mask, best = threat.kspace, threat.mask, Best(threat)
-    problem = Problem(y, mask, settings, seed)
+    problem = Problem(y, mask, settings)
     sense = Sense.estimated(y, mask)
-    linear, fitted = LinearSense(sense, problem.w, tolerance=1e-4), fit(y, mask, settings, seed)
+    linear, fitted = LinearSense(sense, problem.w, tolerance=1e-4), fit(y, mask, settings)
     best.evaluations = 1
     for _ in range(ROUNDS):
         generated = (sense.maps.conj() * fitted.coils).sum(-3)
         offset = linear.solve(sense.adjoint(y) + problem.w * generated) - complex_truth(item, sense)
         e, _ = worst_case(linear, threat.radius[0, 0, 0], offset, seed, steps=60)
-        fitted = fit(y + e, mask, settings, seed)
+        fitted = fit(y + e, mask, settings)
         best.offer(e[None], threat.distance(item.crop(fitted.image))[None])
     return best.found()

@@ -13,7 +13,7 @@ from helpers.attacks.black_box import black_box, shaken
 from helpers.attacks.consistency import consistency
 from helpers.attacks.exact import LinearSense, complex_truth, worst_for_sense
 from helpers.attacks.found import tried
-from helpers.attacks.joint import joint
+from helpers.attacks.joint import WARM, joint
 from helpers.attacks.noise import noise
 from helpers.attacks.unknowns import Decoder, Iterate, penalty
 from helpers.attacks.worst import AGREE
@@ -87,7 +87,7 @@ def _jointly_fitted(settings: Settings, item: Slice, seed: int, threat: Threat) 
     """The joint attack on an un-trained network, with its weights in place of the image."""
     sense = Sense.estimated(threat.kspace, threat.mask)
     decoder = Decoder(threat.kspace, threat.mask, settings, seed)
-    return joint(threat, sense, decoder, complex_truth(item, sense), steps=min(400, settings.steps), looks=1)
+    return joint(threat, sense, decoder, complex_truth(item, sense), steps=WARM + min(300, settings.steps), looks=1)
 
 
 @torch.no_grad()

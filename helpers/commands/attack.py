@@ -72,19 +72,19 @@ def rows(args: argparse.Namespace, work: list, device: torch.device) -> Iterator
             path, item = data.places[index][0], data[index].to(device)
             if item.target is None:
                 raise BadInput(f"{path} has no reference: there is nothing to score an attack against")
-            mask = evaluate.mask_of(item, seed=args.seed)
+            mask, seed = evaluate.mask_of(item, seed=args.seed), item.seed(args.seed)
             y, truth = item.kspace * mask, item.target
             make = partial(methods.load, args.method, source=item.source, **fitted(args))
             with torch.no_grad():
                 clean = item.crop(make()(y, mask))
             reference = truth if args.away_from == "truth" else clean
             attacked = differentiable(args.method, item.source, **fitted(args))
-            attacks = attacks_on(args.method, item, args.seed, args.steps, args.starts, fit_steps=args.fit_steps)
+            attacks = attacks_on(args.method, item, seed, args.steps, args.starts, fit_steps=args.fit_steps)
             for eps in args.eps:
                 threat = Threat(attacked, y, mask, eps, reference)
                 name, found, image = worst(make, threat, attacks, agreement(args.method, device))
                 with torch.no_grad():
-                    by_chance = item.crop(make()(y + threat.noise(args.seed)[0], mask))
+                    by_chance = item.crop(make()(y + threat.noise(seed)[0], mask))
                 images = {"": image, "_noise": by_chance, "_clean": clean}
                 progress.update()
                 yield {

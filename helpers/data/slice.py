@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from helpers.mri.fourier import center_crop
+from helpers.mri.masks import volume_seed
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,10 @@ class Slice:
     def id(self) -> str:
         """Name of the slice, unique within a source."""
         return f"{self.volume}:{self.number}"
+
+    def seed(self, seed: int) -> int:
+        """The seed of what is drawn for this slice alone, such as noise: another one for every slice and seed."""
+        return volume_seed(self.id, seed)
 
     def crop(self, image: Tensor) -> Tensor:
         """The part of a full-grid image (..., y, x) at which the slice is looked at: that of its target, else all."""

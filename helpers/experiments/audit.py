@@ -8,7 +8,7 @@ import torch
 from helpers import methods, published
 from helpers.attacks import Found, Threat, known
 from helpers.attacks.apgd import apgd
-from helpers.attacks.exact import LinearSense, complex_truth, worst_case, worst_for_sense
+from helpers.attacks.exact import EXACT, LinearSense, complex_truth, worst_case, worst_for_sense
 from helpers.attacks.found import tried
 from helpers.attacks.joint import joint
 from helpers.attacks.known import attacks_on, differentiable
@@ -35,13 +35,13 @@ def rows(item: Slice, name: str, eps: float = EPS, seed: int = 0) -> Iterator[di
     where it is known), flattened (share of the increase that the last quarter of the steps gained), first_gradient,
     last_gradient (norms, relative to the largest on the way).
     """
-    mask = evaluate.mask_of(item, seed=seed)
+    mask, seed = evaluate.mask_of(item, seed=seed), item.seed(seed)
     y = mask * item.kspace
     where = {"method": name, "eps": eps, "volume": item.volume, "slice": item.number}
     exact = float("nan")
     if name == LINEAR:
         sense = Sense.estimated(y, mask)
-        linear, truth = LinearSense(sense, MU, tolerance=1e-4), complex_truth(item, sense)
+        linear, truth = LinearSense(sense, MU, tolerance=EXACT), complex_truth(item, sense)
         threat = Threat(linear, y, mask, eps, truth)
         _, value = worst_case(linear, threat.radius[0, 0, 0], linear(y) - truth, seed)
         exact = float(value**2 / truth.norm() ** 2)

@@ -64,7 +64,7 @@ def one_for_many(name: str, seen: Sequence[Slice], unseen: Sequence[Slice], eps:
                 threat = threats[item.volume]
                 tried = {
                     "clean": 0 * threat.kspace,
-                    "noise": threat.noise(seed)[0],
+                    "noise": threat.noise(item.seed(seed))[0],
                     "universal": threat.radius * direction,
                 }
                 losses = {words: float(threat.loss(e)) for words, e in tried.items()}

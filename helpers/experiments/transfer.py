@@ -63,7 +63,7 @@ def rows(
         raise BadInput(f"there is no protocol {protocol!r}; choose one of {', '.join(PROTOCOLS)}")
     corrected = protocol == "corrected"
     names = [name for name in names if corrected or name in PUBLISHED]
-    mask = evaluate.mask_of(item, seed=seed)
+    mask, seed = evaluate.mask_of(item, seed=seed), item.seed(seed)
     y = mask * item.kspace
     strength = eps if corrected else float(eps * item.kspace.norm() / y.norm())
     clean: dict[str, Tensor] = {}
