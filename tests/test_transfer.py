@@ -161,8 +161,14 @@ def test_the_command_resumes_to_the_same_table(tmp_path, capsys):
     assert main(command) == 0 and made.read_text() == said
     assert main([*command[:1], "--volumes", "0"]) == 2
     assert main([*command[:1], "--methods", "magic"]) == 2
-    assert main([*command[:1], "--data", "brain", "--volumes", "1"]) == 2
+    assert main([*command[:1], "--data", "brain", "--acquisition", "CORPD_FBK", "--volumes", "1"]) == 2
     assert "CORPD_FBK" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("source", "acquisition"), [("knee", "CORPD_FBK"), ("brain", None), ("stanford", "CUBE")])
+def test_every_source_has_slices_without_naming_an_acquisition(source, acquisition):
+    (item,) = transfer.slices(source, "smoke", 1)
+    assert item.source == source and acquisition in (None, item.acquisition)
 
 
 def test_the_audit_knows_the_worst_case_of_sense(item, monkeypatch):
