@@ -62,9 +62,9 @@ def test_a_network_with_new_weights_is_measured_again(mine):
     ]
     assert main(arguments) == 0
     before, made = pd.read_csv("kept.csv"), json.loads((mine / "kept.json").read_text())
-    assert made["weights"] == {"unet-knee": zoo.card("unet-knee")["sha256"]}
+    assert made["methods"]["unet-knee"] == {"weights": zoo.card("unet-knee")["sha256"]}
     pd.DataFrame(before.assign(ssim=0.5)).to_csv("kept.csv", index=False)
-    made["weights"]["unet-knee"] = "of an earlier training"
+    made["methods"]["unet-knee"]["weights"] = "of an earlier training"
     (mine / "kept.json").write_text(json.dumps(made))
     assert main([each for each in arguments if each != "unet-knee"]) == 0  # not asked for: what is there stays
     assert (pd.read_csv("kept.csv")["ssim"] == 0.5).all()

@@ -5,16 +5,19 @@ import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from helpers import methods
+from helpers import __version__, methods
 from helpers.commands._inputs import usable
 from helpers.data import default_acquisition
 from helpers.data.slice import Slice
 from helpers.errors import BadInput
 from helpers.experiments import transfer
-from helpers.experiments.tables import provenance
+from helpers.experiments.provenance import provenance
+from helpers.experiments.tables import Table
 from helpers.profiles import PROFILES
 
 PLAIN = ("data", "acquisition", "volumes", "profile", "methods", "eps", "protocol", "steps", "seed", "device", "table")
+
+DEPENDS = ("data", "acquisition", "profile", "steps", "seed")  # that the keys of a row do not name
 
 
 def add_arguments(parser: argparse.ArgumentParser, volumes: int, chosen: Sequence[str]) -> None:
@@ -48,9 +51,14 @@ def slices(args: argparse.Namespace, strengths: Iterable[float], known: Sequence
     return transfer.slices(args.data, args.profile, args.volumes, args.acquisition)
 
 
-def made(args: argparse.Namespace, n: int) -> dict:
-    """Where a table of n rows comes from."""
-    return provenance(command(args), args.seed, n, args.device)
+def table(args: argparse.Namespace, keys: Sequence[str], by_method: bool) -> Table:
+    """The table that is asked for; by_method: a piece of work is that of one method, else of all together."""
+    depends = {key: getattr(args, key) for key in DEPENDS if hasattr(args, key)} | {"code": __version__}
+    parts = {name: methods.depends(name) for name in args.methods}
+    if not by_method:
+        depends |= {"methods": parts}
+    made = lambda n: provenance(command(args), args.seed, n, args.device)  # noqa: E731
+    return Table(args.table, keys, made, depends, parts if by_method else None)
 
 
 def command(args: argparse.Namespace) -> str:

@@ -11,7 +11,7 @@ from helpers import stats
 from helpers.commands import _attacked, show
 from helpers.data.slice import Slice
 from helpers.experiments import audit
-from helpers.experiments.tables import Table, measured
+from helpers.experiments.tables import measured
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
         for item in slices
         for name in args.methods
     ]
-    table = Table(args.table, audit.KEYS, partial(_attacked.made, args))
+    table = _attacked.table(args, audit.KEYS, by_method=True)
     rows = measured(table, work, partial(one, args.seed, args.device), args.jobs)
     show(stats.summary(rows, ["eps", "method", "attack", "start", "steps"], "loss").to_dict("records"), args.json)
     return 0

@@ -1,8 +1,9 @@
 """Measure methods on held-out slices; MODULE:FUNCTION is your own method.
 
 Scores every method on the same slices under the same masks and writes one row a slice to --table, which is
-resumable: rows that it has already are kept and not measured again, but for those of networks whose weights have
-changed since. Beside it a .json says where it comes from.
+resumable: rows that it has already are kept and not measured again, but for those of methods that have changed since
+(other weights, another lambda, another file). Beside it a .json says where it comes from and what it depends on; a
+table of another profile or version is refused.
 Example: python -m helpers evaluate wavelet tv my_package.my_module:reconstruct --data knee --volumes 20
 """
 
@@ -10,14 +11,14 @@ import argparse
 import shlex
 from pathlib import Path
 
-from helpers import methods, stats
+from helpers import __version__, methods, stats
 from helpers.commands import show
 from helpers.commands._inputs import usable
 from helpers.data import open_data
 from helpers.errors import BadInput
 from helpers.experiments import evaluate
-from helpers.experiments.tables import Table, origin, provenance
-from helpers.networks import zoo
+from helpers.experiments.provenance import provenance
+from helpers.experiments.tables import Table
 from helpers.profiles import PROFILES, profile
 
 KEYS = ["method", "volume", "slice", "seed"]
@@ -59,18 +60,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def known(args: argparse.Namespace) -> Table:
-    """The table with what was measured so far; rows of networks whose weights are others now are measured anew."""
+    """The table with what was measured so far; rows of methods that have changed since are measured anew."""
     command = f"python -m helpers evaluate {shlex.join(args.methods)} --data {shlex.join(args.data)}"
     command += f" --volumes {args.volumes} --slices {args.slices} --profile {args.profile}"
     command += f" --seed {' '.join(map(str, args.seed))} --table {args.table}"
-    before, now = origin(args.table).get("weights", {}), weights(args.methods)
-    table = Table(
-        args.table, KEYS, lambda n: provenance(command, args.seed, n, args.device) | {"weights": before | now}
+    return Table(
+        args.table,
+        KEYS,
+        lambda n: provenance(command, args.seed, n, args.device),
+        {"profile": args.profile, "code": __version__},
+        {name: methods.depends(name) for name in args.methods},
     )
-    table.drop(table.rows["method"].isin([name for name in now if before.get(name) != now[name]]))
-    return table
-
-
-def weights(names: list[str]) -> dict[str, str]:
-    """The checksum of the weights of every network of the zoo among the methods."""
-    return {name: zoo.card(name)["sha256"] for name in names if name in zoo.names()}

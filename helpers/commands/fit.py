@@ -8,17 +8,19 @@ minute, from which a fit that was killed goes on. Example, the published recipe,
 
 import argparse
 import shlex
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from torch import Tensor
 
+from helpers import __version__
 from helpers.commands import show
 from helpers.commands._inputs import usable
 from helpers.data import DRAWN, open_data
 from helpers.errors import BadInput
 from helpers.experiments import evaluate
-from helpers.experiments.tables import Table, provenance
+from helpers.experiments.provenance import provenance
+from helpers.experiments.tables import Table
 from helpers.mri import metrics
 from helpers.profiles import PROFILES, profile
 from helpers.untrained.fit import LOOK, fit
@@ -67,7 +69,12 @@ def run(args: argparse.Namespace) -> int:
     command += f" --slice {args.slice} --profile {args.profile} --steps {settings.steps} --look {args.look}"
     command += f" --precision {settings.precision}"
 
-    table = Table(args.table, COLUMNS, lambda n: provenance(command, args.seed, n, args.device))
+    table = Table(
+        args.table,
+        COLUMNS,
+        lambda n: provenance(command, args.seed, n, args.device),
+        {"profile": args.profile, "seed": args.seed, "look": args.look, "code": __version__} | where | asdict(settings),
+    )
 
     def score(look: dict, image: Tensor) -> None:
         if look["step"] % args.look == 0 or look["step"] == settings.steps:

@@ -15,7 +15,7 @@ from helpers.attacks import known
 from helpers.commands import _attacked, show
 from helpers.data.slice import Slice
 from helpers.experiments import transfer
-from helpers.experiments.tables import Table, measured
+from helpers.experiments.tables import measured
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
         for protocol in args.protocol
         for item in slices
     ]
-    table = Table(args.table, transfer.KEYS, partial(_attacked.made, args))
+    table = _attacked.table(args, transfer.KEYS, by_method=False)
     rows = measured(table, work, partial(one, tuple(args.methods), args.steps, args.seed, args.device), args.jobs)
     show(stats.summary(rows, ["protocol", "eps", "attacked", "method"]).to_dict("records"), args.json)
     return 0

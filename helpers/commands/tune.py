@@ -17,7 +17,8 @@ from helpers.commands import show
 from helpers.data import open_data
 from helpers.errors import BadInput
 from helpers.experiments import evaluate, tuning
-from helpers.experiments.tables import keep, provenance
+from helpers.experiments.provenance import provenance
+from helpers.experiments.tables import keep
 from helpers.profiles import PROFILES, profile
 
 COLUMNS = ["method", "source", "lam", "volume", "slice", "snr", "ssim", "psnr", "nmse", "ssim_object"]

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -13,24 +12,48 @@ from tqdm import tqdm
 from helpers.errors import BadInput
 from helpers.files import written_aside
 
-PACKAGES = ("helpers", "torch", "numpy", "scipy", "PyWavelets", "sigpy", "fastmri", "scikit-image")
-
 
 class Table:
     """Rows that are kept as they come, in a CSV beside a .json that says where they come from; the one that is resumed.
 
-    path: the CSV, None to keep nothing; keys: columns that name what was measured; made: number of rows to provenance.
-    BadInput for a table of something else.
+    path: the CSV, None to keep nothing; keys: columns that name what was measured; made: number of rows to provenance;
+    depends: all that rows depend on and the keys do not name, as plain values; methods: the same by method, for a table
+    with a column `method` among its keys. BadInput for a table of something else, or whose rows depend on something
+    else; rows of methods that have changed since are forgotten, and so measured again.
     """
 
-    def __init__(self, path: Path | None, keys: Sequence[str], made: Callable[[int], dict]):
+    def __init__(
+        self,
+        path: Path | None,
+        keys: Sequence[str],
+        made: Callable[[int], dict],
+        depends: Mapping,
+        methods: Mapping[str, Mapping] | None = None,
+    ):
         self.path, self.keys, self.made = path, list(keys), made
         there = path is not None and path.is_file()
-        self.rows = pd.read_csv(path) if there else pd.DataFrame(columns=self.keys)
+        self.rows = read(path) if there else pd.DataFrame(columns=self.keys)
         if missing := [key for key in self.keys if key not in self.rows]:
             raise BadInput(
                 f"{path} has no column {missing[0]}, so that it cannot be gone on with; give another --table"
             )
+        before = origin(path) if there else {}
+        self.depends, self.methods = plain(depends), before.get("methods", {}) | plain(methods or {})
+        if there:
+            self._compare(before, plain(methods or {}))
+
+    def _compare(self, before: Mapping, methods: Mapping[str, Mapping]) -> None:
+        """Hold what the rows were made with against what further ones would be made with."""
+        theirs = before.get("depends")
+        if not isinstance(theirs, dict):
+            raise BadInput(f"nothing says what the rows of {self.path} depend on; give another --table")
+        for key in dict.fromkeys([*self.depends, *theirs]):
+            old, new = theirs.get(key), self.depends.get(key)
+            if old != new:
+                raise BadInput(f"{self.path} was measured with {key} {old!r}, not {new!r}; give another --table")
+        changed = [name for name, now in methods.items() if before.get("methods", {}).get(name) != now]
+        if changed:
+            self.rows = self.rows[~self.rows["method"].isin(changed)]
 
     @property
     def have(self) -> set[tuple]:
@@ -51,7 +74,8 @@ class Table:
     def keep(self) -> None:
         """Write the table, if there is a file to write it to."""
         if self.path:
-            keep(self.rows, self.path, self.made(len(self.rows)))
+            made = self.made(len(self.rows)) | {"depends": self.depends}
+            keep(self.rows, self.path, made | ({"methods": self.methods} if self.methods else {}))
 
 
 def measured(
@@ -89,26 +113,25 @@ def origin(path: Path | None) -> dict:
     return made
 
 
+def read(path: Path) -> pd.DataFrame:
+    """A tidy table as `keep` wrote it; the name of a volume is text, also where it looks like a number.
+
+    BadInput for a file that is no table.
+    """
+    try:
+        return pd.read_csv(path, dtype={"volume": str})
+    except (ValueError, pd.errors.ParserError) as error:
+        raise BadInput(f"{path} is no table, so that it cannot be gone on with; give another --table") from error
+
+
+def plain(values: Mapping) -> dict:
+    """Values as JSON gives them back, to be compared with what was stored."""
+    return json.loads(json.dumps(values))
+
+
 def keep(rows: pd.DataFrame, path: Path, made: dict) -> None:
     """Write a table as CSV and, beside it as .json, where it comes from (see `provenance`); never half of it."""
     with written_aside(path) as part:
         rows.to_csv(part, index=False, float_format="%.6g")
     with written_aside(path.with_suffix(".json")) as part:
         part.write_text(json.dumps(made, indent=2) + "\n", "utf8")
-
-
-def provenance(command: str, seed: int | list[int], n: int, device: str = "cpu") -> dict:
-    """Where a result comes from: command, seed, n, device and versions, to be stored beside it."""
-    return {
-        "command": command,
-        "seed": seed,
-        "n": n,
-        "device": device,
-        "threads": torch.get_num_threads(),
-        "versions": versions(),
-    }
-
-
-def versions() -> dict[str, str]:
-    """The versions of the packages that numbers depend on."""
-    return {name: version(name) for name in PACKAGES}

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from helpers.errors import BadInput
+from helpers.experiments import tables
 
 FOLDER = Path(__file__).resolve().parents[2] / "results"
 
@@ -15,7 +16,7 @@ def table(name: str) -> pd.DataFrame:
     path = FOLDER / f"{name}.csv"
     if not path.is_file():
         raise BadInput(f"there is no {path}; make it with python -m helpers evaluate, see README.md")
-    return pd.read_csv(path)
+    return tables.read(path)
 
 
 def origin(name: str) -> str:

@@ -7,7 +7,7 @@ image   (..., y, x) real magnitude on the full grid, in the units of kspace
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from importlib import import_module
 from inspect import signature
@@ -103,10 +103,32 @@ def tuned(name: str, source: str) -> dict:
     if entry.weight is None:
         weighted = ", ".join(each for each in REGISTRY if REGISTRY[each].weight)
         raise BadInput(f"{name} has no weight to tune; these have: {weighted}")
-    values = json.loads(TUNED.read_text("utf8"))[entry.weight]
+    values = _tuned(entry.weight)
     if source not in values:
         raise BadInput(f"{name} was not tuned for the source {source!r}; choose one of {', '.join(values)}")
     return values[source]
+
+
+def depends(name: str) -> dict:
+    """What the images of a method depend on, beside the measurement and the code of this package: plain values.
+
+    The checksums of a network's weights, lambda by source, the settings of an un-trained fit, or the checksum of the
+    file that a reader's own function is in.
+    """
+    if name in NETWORKS:
+        return {each: depends(each) for each in zoo.names() if each.startswith(f"{name}-")}
+    if name in zoo.names():
+        return {"weights": zoo.card(name)["sha256"]}
+    entry = _find(name)
+    if entry is None:
+        return {"file": own.checksum(name)} if ":" in name else {}
+    if entry.weight:
+        return {"lam": {source: found["lam"] for source, found in _tuned(entry.weight).items()}}
+    return asdict(FITS[name]) if name in FITS else {}
+
+
+def _tuned(weight: str) -> dict:
+    return json.loads(TUNED.read_text("utf8"))[weight]
 
 
 def _find(name: str) -> Entry | None:

@@ -1,9 +1,12 @@
 """A reader's own method, by MODULE:FUNCTION."""
 
+import hashlib
 import importlib
+import inspect
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -43,3 +46,9 @@ def load(name: str) -> Callable[[Tensor, Tensor], Tensor]:
         return images.reshape(*kspace.shape[:-3], *images.shape[1:])
 
     return method
+
+
+def checksum(name: str) -> str | None:
+    """SHA-256 of the file in which the function that MODULE:FUNCTION names is written; None where there is no file."""
+    path = inspect.getsourcefile(importlib.import_module(name.partition(":")[0]))
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else None

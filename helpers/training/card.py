@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from helpers.data.slice import Slice
-from helpers.experiments.tables import versions
+from helpers.experiments.provenance import versions
 from helpers.training import validation
 from helpers.training.recipes import Recipe
 from helpers.training.run import Progress, Run

@@ -1,0 +1,54 @@
+"""Where a number comes from: the command that made it, its seed, commit, versions, and the machine."""
+
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+PACKAGES = ("helpers", "torch", "numpy", "scipy", "PyWavelets", "sigpy", "fastmri", "scikit-image")
+ROOT = Path(__file__).resolve().parents[2]
+# of a processor: those with which libraries take other kernels, which round differently
+INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve", "bf16")
+
+
+def provenance(command: str, seed: int | list[int], n: int, device: str = "cpu") -> dict:
+    """Where a result of n rows comes from, to be stored beside it."""
+    return {
+        "command": command,
+        "seed": seed,
+        "n": n,
+        "device": device,
+        "threads": torch.get_num_threads(),
+        "commit": commit(),
+        "processor": processor(),
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """The versions of the packages that numbers depend on."""
+    return {name: version(name) for name in PACKAGES}
+
+
+def commit() -> str | None:
+    """The commit of the code, with a plus where files have changed since; None outside of a checkout."""
+    words = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+"]
+    try:
+        return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def processor() -> str:
+    """The name of the processor and its vector instructions, which decide how sums are rounded."""
+    name, flags = platform.processor() or platform.machine(), []
+    try:
+        for line in Path("/proc/cpuinfo").read_text("utf8").splitlines():
+            key, _, value = (word.strip() for word in line.partition(":"))
+            name = value if key == "model name" else name
+            flags = value.split() if key in ("flags", "Features") else flags
+    except OSError:  # no Linux
+        pass
+    return " ".join([name, *(each for each in INSTRUCTIONS if each in flags)])
