@@ -205,3 +205,15 @@ def test_the_real_folder():
     assert torch.equal(undersampled.mask, fastmri.sampling((undersampled.kspace != 0).any(0)))
     assert isinstance(open_data(REAL), FastMRI)
     assert not isinstance(open_data(REAL), MRIData)
+
+
+def test_the_maximum_of_the_volume_is_known_where_the_file_says_it(volume):
+    expected = max(float(item.target.max()) for item in made_slices())
+    assert [item.peak for item in FastMRI(volume)] == pytest.approx([expected] * 3)
+    for strange in ("much", np.nan, -1.0):
+        with h5py.File(volume, "r+") as file:
+            file.attrs["max"] = strange
+        assert FastMRI(volume)[0].peak is None
+    with h5py.File(volume, "r+") as file:
+        del file.attrs["max"]
+    assert FastMRI(volume)[0].peak is None

@@ -86,3 +86,13 @@ def test_matching_hides_contrast(pair):
     target = torch.as_tensor(pair[1])
     assert metrics.scores(0.5 * target + 3, target)["ssim_matched"] == pytest.approx(1, abs=1e-9)
     assert metrics.scores(0.5 * target + 3, target)["ssim"] < 0.5
+
+
+def test_the_range_of_the_volume_is_fastmris_and_has_its_own_column(pair):
+    """fastMRI scores a volume at a time with the largest of its targets; the mean over its slices is the same."""
+    image, target = pair
+    images, targets = np.stack([image, 0.2 * image]), np.stack([target, 0.2 * target])
+    rows = [metrics.scores(torch.as_tensor(i), torch.as_tensor(t), targets.max()) for i, t in zip(images, targets)]
+    assert np.mean([row["ssim_volume"] for row in rows]) == pytest.approx(evaluate.ssim(targets, images), abs=1e-12)
+    assert rows[0]["ssim_volume"] == rows[0]["ssim"] and rows[1]["psnr_volume"] > rows[1]["psnr"] + 10
+    assert "ssim_volume" not in metrics.scores(torch.as_tensor(image), torch.as_tensor(target))

@@ -225,6 +225,7 @@ def _read(volume: Volume, number: int, boxes: tuple[Box, ...]) -> Slice:
         acquisition = text(file.attrs.get("acquisition"), "unknown")
         anatomy = text(file.attrs.get("anatomy"), _anatomy(acquisition))
         source = text(file.attrs.get("source"), anatomy)
+        peak = _number(file.attrs.get("max"))
         snr = np.ravel(file["snr"][()] if "snr" in file else file.attrs.get("snr", np.nan))
     item = f"{path}, slice {number}"
     kspace = check(kspace, item)
@@ -251,8 +252,17 @@ def _read(volume: Volume, number: int, boxes: tuple[Box, ...]) -> Slice:
         source=source,
         mask=mask,
         snr=known if np.isfinite(known) else None,
+        peak=peak if reference is not None and np.isfinite(peak) and peak > 0 else None,
         boxes=boxes,
     )
+
+
+def _number(value: object) -> float:
+    """An attribute as a number; NaN where it is none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return float("nan")
 
 
 def _mask(file: h5py.File, shape: tuple[int, int]) -> Tensor | None:

@@ -35,6 +35,7 @@ class Slice:
     source       whose data it is, such as "knee", "brain", "stanford": tuned parameters are looked up by it
     mask         (kx,) or (ky, kx) bool where the file itself is undersampled, else None
     snr          foreground signal over noise, where known
+    peak         maximum of the targets of its volume, where the file says it
     boxes        annotated findings
     """
 
@@ -47,6 +48,7 @@ class Slice:
     source: str
     mask: Tensor | None = None
     snr: float | None = None
+    peak: float | None = None
     boxes: tuple[Box, ...] = field(default=())
 
     @property

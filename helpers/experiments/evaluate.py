@@ -82,7 +82,7 @@ def measure(name: str, method: Method, item: Slice, mask: Tensor) -> dict:
         "snr": item.snr,
         "acceleration": masks.realized_acceleration(mask),
     }
-    return row | metrics.scores(image, item.target) | {"seconds": seconds}
+    return row | metrics.scores(image, item.target, item.peak) | {"seconds": seconds}
 
 
 def rows(

@@ -1,4 +1,9 @@
-"""How good an image is: SSIM, PSNR and NMSE as fastMRI defines them, over the whole image and inside the object."""
+"""How good an image is: SSIM, PSNR and NMSE with the windows and constants of fastMRI, whole and inside the object.
+
+The data range is the maximum of the slice's target, as in the notebooks of the paper. fastMRI's own evaluation takes
+that of the whole volume, which raises SSIM and PSNR of its darker slices: where a file says it, both stand in columns of
+their own, `ssim_volume` and `psnr_volume`.
+"""
 
 import numpy as np
 from scipy import ndimage
@@ -13,6 +18,8 @@ SCORES = {
     "ssim": "SSIM",
     "ssim_object": "SSIM inside the object",
     "ssim_matched": "SSIM after matching",
+    "ssim_volume": "SSIM, range of the volume",
+    "psnr_volume": "PSNR (dB), range of the volume",
     "psnr": "PSNR (dB)",
     "nmse": "NMSE",
     "nmse_object": "NMSE inside the object",
@@ -72,18 +79,18 @@ def match_moments(image: np.ndarray, target: np.ndarray) -> np.ndarray:
     return (image - image.mean()) * (target.std() / spread if spread > 0 else 0) + target.mean()
 
 
-def scores(image: Tensor, target: Tensor) -> dict[str, float]:
+def scores(image: Tensor, target: Tensor, peak: float | None = None) -> dict[str, float]:
     """All scores of one image: ssim, psnr, nmse, ssim_object, nmse_object (inside the object), ssim_matched.
 
     image, target: (y, x) real, the image already cropped to the target's shape. The data range is the maximum
-    of this target.
+    of this target; ssim_volume and psnr_volume, where `peak` is given, have the maximum of the volume's targets.
     """
     image, target = (array.detach().cpu().double().numpy() for array in (image, target))
     data_range = float(target.max())
     inside = object_mask(target)
     edge = (WINDOW - 1) // 2
     similarity = ssim_map(image, target, data_range)
-    return {
+    found = {
         "ssim": float(similarity.mean()),
         "psnr": psnr(image, target, data_range),
         "nmse": nmse(image, target),
@@ -91,3 +98,6 @@ def scores(image: Tensor, target: Tensor) -> dict[str, float]:
         "nmse_object": nmse(image[inside], target[inside]),
         "ssim_matched": ssim(match_moments(image, target), target, data_range),
     }
+    if peak is not None:
+        found |= {"ssim_volume": ssim(image, target, peak), "psnr_volume": psnr(image, target, peak)}
+    return found
