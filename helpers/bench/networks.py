@@ -1,7 +1,7 @@
 """How fast networks are trained and attacked here, beside fastMRI's own modules, on one thread."""
 
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from multiprocessing import get_context
 
@@ -42,18 +42,22 @@ def measure(coils: int = 15, size: int = 320, runs: int = 3) -> Iterator[dict[st
 def attack(coils: int, size: int) -> Contest:
     """The same step of the same network in both forms."""
     given = problem(coils, size)
-    generator = torch.Generator().manual_seed(0)
-    noise = given.mask * torch.randn(given.kspace.shape, dtype=given.kspace.dtype, generator=generator)
-    radius = EPS * given.kspace.norm()
     sides = []
     for form in ("fast", "fastmri"):
-        torch.manual_seed(0)
-        network = networks.build({**ATTACKED, "form": form}).requires_grad_(False)
-        clean = network(given.kspace, given.mask)
-        step = partial(pgd_step, network, given.kspace, given.mask, clean, radius * noise / noise.norm(), radius)
+        step = attacked_step(form, given.kspace, given.mask)
         step()  # the library prepares its convolutions at the first call
         sides.append(partial(cpu_seconds, step))
     return Contest("fastmri", *sides, {})
+
+
+def attacked_step(form: str, kspace: Tensor, mask: Tensor) -> Callable[[], Tensor]:
+    """A PGD step on VarNet in one of its forms, from noise, ready to be called."""
+    torch.manual_seed(0)
+    network = networks.build({**ATTACKED, "form": form}).requires_grad_(False).to(kspace.device)
+    generator = torch.Generator().manual_seed(0)
+    noise = mask * torch.randn(kspace.shape, dtype=kspace.dtype, generator=generator).to(kspace.device)
+    radius = EPS * kspace.norm()
+    return partial(pgd_step, network, kspace, mask, network(kspace, mask), radius * noise / noise.norm(), radius)
 
 
 def pgd_step(network: nn.Module, kspace: Tensor, mask: Tensor, clean: Tensor, e: Tensor, radius: Tensor) -> Tensor:

@@ -2,12 +2,15 @@
 
 import platform
 import subprocess
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
 
-PACKAGES = ("helpers", "torch", "numpy", "scipy", "PyWavelets", "sigpy", "fastmri", "scikit-image")
+from helpers import __version__
+
+PACKAGES = ("torch", "numpy", "scipy", "PyWavelets", "sigpy", "fastmri", "scikit-image")
 ROOT = Path(__file__).resolve().parents[2]
 # of a processor: those with which libraries take other kernels, which round differently
 INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve", "bf16")
@@ -29,7 +32,11 @@ def provenance(command: str, seed: int | list[int], n: int, device: str = "cpu")
 
 def versions() -> dict[str, str]:
     """The versions of the packages that numbers depend on."""
-    return {name: version(name) for name in PACKAGES}
+    found = {"helpers": __version__}  # which need not be installed
+    for name in PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def commit() -> str | None:

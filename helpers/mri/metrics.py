@@ -1,8 +1,8 @@
 """How good an image is: SSIM, PSNR and NMSE with the windows and constants of fastMRI, whole and inside the object.
 
 The data range is the maximum of the slice's target, as in the notebooks of the paper. fastMRI's own evaluation takes
-that of the whole volume, which raises SSIM and PSNR of its darker slices: where a file says it, both stand in columns of
-their own, `ssim_volume` and `psnr_volume`.
+that of the whole volume, which raises SSIM and PSNR of its darker slices: where a file says it, both stand in columns
+of their own, `ssim_volume` and `psnr_volume`.
 """
 
 import numpy as np
