@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -139,3 +140,19 @@ def test_shipped_weights_say_where_they_come_from():
             found = tuned(method, source)
             assert found["command"].startswith("python -m helpers tune") and found["n"] >= 12
             assert min(tuning.GRID) < found["lam"] < max(tuning.GRID)  # an optimum at the edge is none
+
+
+@pytest.mark.slow
+def test_the_settings_of_an_un_trained_network_are_tried_one_at_a_time(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(tuning.around, "__defaults__", ({"steps": (10, 20), "mu": (0.1,)}, 0))
+    monkeypatch.setitem(tuning.FITS, "convdecoder", replace(tuning.FITS["convdecoder"], steps=20))
+    command = ["tune", "convdecoder", "--profile", "smoke", "--volumes", "1", "--table", str(tmp_path / "kept.csv")]
+    assert main(command) == 0
+    rows = pd.read_csv(tmp_path / "kept.csv")
+    tried = sorted(zip(rows["setting"], rows["value"], strict=True))
+    assert tried == [("mu", 0.03), ("mu", 0.1), ("steps", 10), ("steps", 20)]
+    usual = rows[(rows["setting"] + rows["value"].astype(str)).isin(["mu0.03", "steps20.0"])]
+    assert usual["ssim"].nunique() == 1 and rows["ssim"].nunique() == 3
+    assert main(command) == 0 and pd.read_csv(tmp_path / "kept.csv").equals(rows)
+    assert main(["tune", "convdecoder", "tv"]) == 2
+    assert "commands of their own" in capsys.readouterr().err

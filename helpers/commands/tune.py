@@ -1,8 +1,11 @@
-"""Tune regularization weights on the training slices of a source.
+"""Tune regularization weights, or the settings of an un-trained network, on the training slices of a source.
 
 Tries a grid of weights on slices that no test uses and keeps the one with the best mean SSIM in
-helpers/methods/tuned.json, where every command and chapter looks it up. With --table every score of the sweep is
-written, too. Example: python -m helpers tune wavelet tv --source knee brain stanford --volumes 24
+helpers/methods/tuned.json, where every command and chapter looks it up. Of an un-trained network each setting is tried
+at other values, one at a time; its settings stand in helpers/untrained/recipes.py and are not changed. With --table
+every score of the sweep is written, too. Examples:
+  python -m helpers tune wavelet tv --source knee brain stanford --volumes 24
+  python -m helpers tune convdecoder --source knee brain --volumes 3 --table results/tuning_untrained.csv
 """
 
 import argparse
@@ -12,20 +15,23 @@ from pathlib import Path
 
 import pandas as pd
 
-from helpers import methods
+from helpers import __version__, methods, stats
 from helpers.commands import show
 from helpers.data import open_data
 from helpers.errors import BadInput
 from helpers.experiments import evaluate, tuning
 from helpers.experiments.provenance import provenance
-from helpers.experiments.tables import keep
+from helpers.experiments.tables import Table, keep
 from helpers.profiles import PROFILES, profile
+from helpers.untrained.recipes import FITS
 
+KEYS = ["method", "source", "volume", "slice", "setting", "value"]
+SETTINGS = [*KEYS, "snr", "ssim", "psnr", "nmse", "ssim_object", "seconds"]
 COLUMNS = ["method", "source", "lam", "volume", "slice", "snr", "ssim", "psnr", "nmse", "ssim_object"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("methods", nargs="+", metavar="METHOD", help="methods with a weight: wavelet, tv")
+    parser.add_argument("methods", nargs="+", metavar="METHOD", help="wavelet, tv, ..., or convdecoder, dip, ...")
     parser.add_argument("--source", nargs="+", default=["knee"], help="sources, files or folders (default: knee)")
     parser.add_argument("--volumes", type=int, default=24, help="training volumes, one slice of each (default: 24)")
     parser.add_argument("--profile", default="laptop", choices=PROFILES, help="size of drawn slices (default: laptop)")
@@ -37,16 +43,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.volumes < 1 or args.seed < 0:
         raise BadInput("--volumes must be at least 1, and --seed at least 0")
+    fitted = [method in FITS for method in args.methods]
+    if any(fitted) and not all(fitted):
+        raise BadInput("weights and un-trained networks are tuned by commands of their own, since their tables differ")
     for method in args.methods:
-        methods.load(method, lam=1.0)  # a sentence at once where there is nothing to tune
+        methods.load(method, **({} if any(fitted) else {"lam": 1.0}))  # a sentence at once where nothing is to be tuned
     command = f"python -m helpers tune {shlex.join(args.methods)} --source {shlex.join(args.source)}"
     command += f" --volumes {args.volumes} --profile {args.profile}" + (f" --table {args.table}" if args.table else "")
-    show(swept(args, command), args.json)
+    show((settings if any(fitted) else weights)(args, command), args.json)
     return 0
 
 
-def swept(args: argparse.Namespace, command: str) -> Iterator[dict]:
-    """Tune every method on every source: one row each, and what was found is kept at once."""
+def weights(args: argparse.Namespace, command: str) -> Iterator[dict]:
+    """Tune the weight of every method on every source: one row each, and what was found is kept at once."""
     sweeps = []
     for data in args.source:
         slices = open_data(data, profile=profile(args.profile), split="train", volumes=args.volumes, slices=1)
@@ -60,3 +69,18 @@ def swept(args: argparse.Namespace, command: str) -> Iterator[dict]:
                 table = pd.concat(sweeps)
                 keep(table, args.table, provenance(command, args.seed, len(table)))
             yield {"method": method, "source": source} | found
+
+
+def settings(args: argparse.Namespace, command: str) -> Iterator[dict]:
+    """Try the settings of un-trained networks, slice by slice, and go on where a table ends: one row a value."""
+    depends = {"profile": args.profile, "seed": args.seed, "code": __version__}
+    fits = {method: methods.depends(method) for method in args.methods}
+    table = Table(args.table, KEYS, lambda n: provenance(command, args.seed, n), depends, fits)
+    for data in args.source:
+        slices = open_data(data, profile=profile(args.profile), split="train", volumes=args.volumes, slices=1)
+        for method in args.methods:
+            done = {key[2:4] for key in table.have if key[0] == method}
+            left = [item for item in slices if (item.volume, item.number) not in done]
+            for rows in tuning.around(method, left, seed=args.seed):
+                table.add([{name: row[name] for name in SETTINGS} for row in rows])
+    yield from stats.summary(table.rows, ["source", "method", "setting", "value"]).to_dict("records")

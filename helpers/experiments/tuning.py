@@ -1,7 +1,7 @@
-"""Choosing a regularization weight: the one with the best mean SSIM on a source's training slices."""
+"""Choosing a regularization weight, or the settings of an un-trained fit, by mean SSIM on training slices."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +12,9 @@ from helpers.data.slice import Slice
 from helpers.experiments import evaluate
 from helpers.files import written_aside
 from helpers.sparsity.proximal_gradient import GRID
+from helpers.untrained.recipes import FITS
 
+AROUND = {"steps": (300, 600, 1200), "mu": (0.01, 0.03, 0.1), "consistency": (30, 65, 130, 260)}
 TUNED = Path(methods.__file__).with_name("tuned.json")
 
 
@@ -27,6 +29,25 @@ def sweep(method: str, slices: Sequence[Slice], grid: Iterable[float] = GRID, se
         for lam in grid:
             row = evaluate.measure(method, methods.load(method, source=item.source, lam=lam), item, mask)
             yield {**row, "lam": lam}
+
+
+def around(method: str, slices: Sequence[Slice], grid: Mapping = AROUND, seed: int = 0) -> Iterator[list[dict]]:
+    """Scores of an un-trained network with each setting in turn at other values than its own: a slice at a time.
+
+    grid: values by setting, see `untrained.problem.Settings`; rows carry `setting` and `value` beside what
+    `evaluate.measure` gives. The network as it is stands among the rows of every setting.
+    """
+    own = {name: getattr(FITS[method], name) for name in grid}
+    for item in tqdm(slices, desc=f"tuning {method}"):
+        mask = evaluate.mask_of(item, seed=seed)
+        usual = evaluate.measure(method, methods.load(method, source=item.source), item, mask)
+        rows = []
+        for setting, values in grid.items():
+            for value in sorted({*values, own[setting]}):
+                changed = methods.load(method, source=item.source, **{setting: value})
+                row = usual if value == own[setting] else evaluate.measure(method, changed, item, mask)
+                rows.append({**row, "setting": setting, "value": value})
+        yield rows
 
 
 def best(rows: pd.DataFrame) -> dict:
