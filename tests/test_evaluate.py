@@ -156,3 +156,21 @@ def test_the_settings_of_an_un_trained_network_are_tried_one_at_a_time(tmp_path,
     assert main(command) == 0 and pd.read_csv(tmp_path / "kept.csv").equals(rows)
     assert main(["tune", "convdecoder", "tv"]) == 2
     assert "commands of their own" in capsys.readouterr().err
+
+
+def test_who_falls_below_zero_filled_is_told_so(mine, capsys):
+    """One hot pixel leaves SSIM where it was, and PSNR far below what is there without any reconstruction."""
+    (mine / "mine.py").write_text(
+        "from helpers.methods import load\n"
+        "def hot(kspace, mask):\n"
+        "    image = load('zero-filled')(kspace, mask)\n"
+        "    image[64, 36] = 20 * image.max()\n"
+        "    return image\n"
+    )
+    command = ["evaluate", "zero-filled", "mine:hot", "--data", "knee", *SMALL, "--slices", "1", "--table", "kept.csv"]
+    assert main(command) == 0
+    said = capsys.readouterr().err
+    assert "mine:hot falls below zero-filled in PSNR on 2 of 2 slices of knee" in said
+    assert "zero-filled falls" not in said
+    rows = pd.read_csv("kept.csv").set_index("method")
+    assert (rows.loc["mine:hot", "maximum"] > 5).all() and (rows.loc["zero-filled", "maximum"] < 1.5).all()

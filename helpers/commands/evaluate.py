@@ -9,6 +9,7 @@ Example: python -m helpers evaluate wavelet tv my_package.my_module:reconstruct 
 
 import argparse
 import shlex
+import sys
 from pathlib import Path
 
 from helpers import __version__, methods, stats
@@ -55,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
                     table.add([row | {"seed": seed}])
     if table.rows.empty:
         raise BadInput(f"nothing to score: no slice of {', '.join(args.data)} has a target")
+    for sentence in evaluate.worse_than_nothing(table.rows):
+        print(sentence, file=sys.stderr)
     show(stats.summary(table.rows, ["source", "method"]).to_dict("records"), args.json)
     return 0
 

@@ -12,7 +12,7 @@ from helpers import methods
 from helpers.data import open_data
 from helpers.data.slice import Slice
 from helpers.errors import BadInput
-from helpers.methods import Method
+from helpers.methods import Method, zero_filled
 from helpers.mri import masks, metrics
 from helpers.profiles import Profile
 
@@ -67,7 +67,10 @@ def evolution(item: Slice) -> tuple[Callable[[dict, Tensor], None], list[tuple[i
 
 
 def measure(name: str, method: Method, item: Slice, mask: Tensor) -> dict:
-    """One row: a method's scores on one slice, with where they come from and the seconds it took."""
+    """One row: a method's scores on one slice, with where they come from and the seconds it took.
+
+    psnr_zero_filled: what is there without any reconstruction, which every method should be above.
+    """
     start = time.perf_counter()
     image = reconstruct(method, item, mask)
     seconds = time.perf_counter() - start
@@ -82,7 +85,9 @@ def measure(name: str, method: Method, item: Slice, mask: Tensor) -> dict:
         "snr": item.snr,
         "acceleration": masks.realized_acceleration(mask),
     }
-    return row | metrics.scores(image, item.target, item.peak) | {"seconds": seconds}
+    nothing = item.crop(zero_filled.reconstruct(mask * item.kspace, mask))
+    below = {"psnr_zero_filled": metrics.scores(nothing, item.target)["psnr"]}
+    return row | metrics.scores(image, item.target, item.peak) | below | {"seconds": seconds}
 
 
 def rows(
@@ -110,6 +115,23 @@ def rows(
             if not skip(name, item):
                 method = chosen[name] if named else methods.load(name, source=item.source)
                 yield measure(name, method, item, mask)
+
+
+def worse_than_nothing(found: pd.DataFrame) -> list[str]:
+    """A sentence for each method and source that falls below zero-filled in PSNR on some of the slices.
+
+    found: tidy, rows of `measure`. SSIM hardly shows a few pixels that are far too bright; PSNR does.
+    """
+    sentences = []
+    for (source, method), group in found.groupby(["source", "method"], sort=False):
+        gain = group["psnr"] - group["psnr_zero_filled"]
+        if (gain < 0).any():
+            worst = group.loc[gain.idxmin()]
+            sentences.append(
+                f"{method} falls below zero-filled in PSNR on {(gain < 0).sum()} of {len(group)} slices of {source}, by"
+                f" {-gain.min():.1f} dB on {worst['volume']}:{worst['slice']}; look at its images"
+            )
+    return sentences
 
 
 def table(found: Iterable[dict]) -> pd.DataFrame:

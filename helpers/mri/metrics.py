@@ -80,10 +80,11 @@ def match_moments(image: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def scores(image: Tensor, target: Tensor, peak: float | None = None) -> dict[str, float]:
-    """All scores of one image: ssim, psnr, nmse, ssim_object, nmse_object (inside the object), ssim_matched.
+    """All scores of one image: ssim, psnr, nmse, ssim_object, nmse_object (inside the object), ssim_matched, maximum.
 
-    image, target: (y, x) real, the image already cropped to the target's shape. The data range is the maximum
-    of this target; ssim_volume and psnr_volume, where `peak` is given, have the maximum of the volume's targets.
+    image, target: (y, x) real, the image already cropped to the target's shape. The data range is the maximum of this
+    target, the unit of `maximum` as well, which is the brightest pixel; ssim_volume and psnr_volume, where `peak` is
+    given, have the maximum of the volume's targets.
     """
     image, target = (array.detach().cpu().double().numpy() for array in (image, target))
     data_range = float(target.max())
@@ -97,6 +98,7 @@ def scores(image: Tensor, target: Tensor, peak: float | None = None) -> dict[str
         "ssim_object": float(similarity[inside[edge:-edge, edge:-edge]].mean()),
         "nmse_object": nmse(image[inside], target[inside]),
         "ssim_matched": ssim(match_moments(image, target), target, data_range),
+        "maximum": float(image.max()) / data_range,
     }
     if peak is not None:
         found |= {"ssim_volume": ssim(image, target, peak), "psnr_volume": psnr(image, target, peak)}
