@@ -1,14 +1,15 @@
 """The noise level of a measurement: known noise is found, units and masks do not matter, and weights follow it."""
 
+import pandas as pd
 import pytest
 import torch
 
 from helpers import methods
 from helpers.data.scanner import draw_volume
-from helpers.experiments import evaluate
+from helpers.experiments import evaluate, noise_levels
 from helpers.mri import masks
 from helpers.mri.fourier import ifft2c
-from helpers.mri.noise import expected_rss, noise_level
+from helpers.mri.noise import _squares, expected_rss, noise_level, variance
 from helpers.mri.rss import rss
 from helpers.profiles import profile
 from helpers.sparsity.proximal_gradient import weight
@@ -83,3 +84,105 @@ def test_the_expected_reference_of_a_silent_measurement_is_the_image():
     mask = masks.random_mask(72)
     image = noise(128, 72)
     assert torch.allclose(expected_rss(image, torch.zeros(4, 128, 72, dtype=torch.complex64), mask), image.abs())
+
+
+GRID = dict(sources=("knee", "brain", "stanford"), snrs=(10, 60, 250), kept=(1, 0.6, 0.4))
+
+
+def ratios(**options) -> pd.DataFrame:
+    table = pd.DataFrame(noise_levels.rows(profile("laptop"), **(GRID | options)))
+    return table.assign(ratio=table.ratio / table.truth)
+
+
+def test_lines_find_the_noise_of_every_drawn_scan():
+    """Sharp or not, oversampled or not, few coils or many: where lines are measured, the level is that drawn."""
+    found = ratios(subjects=((4, 0), (8, 1), (15, 2)), kinds=("random",)).ratio
+    assert found.median() == pytest.approx(1, abs=0.1)
+    assert found.min() > 0.85 and found.max() < 1.25  # 4 coils at the highest SNR and 64 x 64 entries: 1.23
+
+
+def test_points_find_the_noise_where_coils_are_many():
+    """Points have no neighbors far out: single ones are left, whose signal may fill all dimensions that coils have."""
+    found = ratios(subjects=((8, 1), (15, 2)), kinds=("poisson",))
+    assert found.ratio.median() == pytest.approx(1, abs=0.1) and found.ratio.min() > 0.85
+    assert found[(found.snr < 100) & (found.kept > 0.5)].ratio.max() < 1.25
+    assert found[found.coils == 15].ratio.max() < 1.3
+
+
+@pytest.mark.parametrize("kept, snr", [(0.4, 150), (0.6, 150), (0.4, 60)])
+def test_a_sharp_scan_of_few_coils_is_not_full_of_noise(kept, snr):
+    """A brain whose image reaches the edge of k-space, where noise was once looked for: 3.3, 1.6 and 1.7 times."""
+    clean, noise = noise_levels.parts("brain", 3, profile("paper"), 4, False, kept)
+    for kind in ("random", "equispaced"):
+        mask = masks.mask(kind, tuple(clean.shape[-2:]), 4, 0.08, 0)
+        found = noise_level((clean + noise / snr) * mask, mask)
+        assert float(found) * snr == pytest.approx(noise_levels.truth(noise), rel=0.15)
+
+
+def test_larger_squares_see_through_signal_and_single_points_do_not():
+    """Which estimate is the least: single points where there is nothing but noise, squares where signal is all over."""
+    clean, noise_at_1 = noise_levels.parts("brain", 0, profile("laptop"), 4, False, 0.4)
+    mask = masks.random_mask(clean.shape[-1])
+
+    def found(y, side):
+        patches = _squares(y, mask.expand(y.shape[-2:]), side)
+        return float(variance(patches).sqrt()) / noise_levels.truth(noise_at_1)
+
+    sharp = (250 * clean + noise_at_1) * mask
+    assert found(sharp, 1) > 2 * found(sharp, 3) and found(sharp, 3) < 1.35
+    assert found(noise_at_1 * mask, 1) == pytest.approx(1, rel=0.1)
+
+
+@pytest.mark.parametrize("kind", masks.KINDS)
+@pytest.mark.parametrize("coils", [1, 2, 4, 8, 15, 32])
+def test_any_number_of_coils(kind, coils):
+    mask = masks.mask(kind, (128, 72), 4, 0.08, 0)
+    found = noise_level(noise(coils, 128, 72, deviation=0.3) * mask, mask)
+    assert float(found) == pytest.approx(0.3, rel=0.1)
+
+
+@pytest.mark.parametrize("kind", masks.KINDS)
+def test_correlated_coils_have_the_noise_of_their_mean(kind):
+    """The reference is lifted by the sum over the coils of their variances, whatever their covariance is."""
+    mixing = torch.eye(8) + 0.12 * torch.randn(8, 8, generator=torch.Generator().manual_seed(1))
+    y = torch.einsum("ij,jyx->iyx", mixing + 0j, noise(8, 128, 72))
+    mask = masks.mask(kind, (128, 72), 4, 0.08, 0)
+    truth = float((mixing.square().sum() / 8).sqrt())
+    assert float(noise_level(y * mask, mask)) == pytest.approx(truth, rel=0.1)
+
+
+def test_a_coil_that_is_switched_off_counts_as_one_without_noise():
+    mask = masks.random_mask(72)
+    y = noise(8, 128, 72) * mask
+    y[3] = 0
+    assert float(noise_level(y, mask)) == pytest.approx((7 / 8) ** 0.5, rel=0.1)
+
+
+def test_rows_that_were_filled_with_zeros_do_not_count():
+    """Zero-filling interpolation and partial echoes leave rows at zero, and an elliptic shutter leaves corners."""
+    mask = masks.random_mask(72)
+    y = noise(4, 128, 72) * mask
+    y[:, :40] = 0
+    y[:, 120:, 60:] = 0
+    assert float(noise_level(y, mask)) == pytest.approx(1, rel=0.1)
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (9, 11), (320, 8)])
+@pytest.mark.parametrize("coils", [1, 3, 16])
+def test_small_scans_and_whole_ones(shape, coils):
+    """All measured, or a single line or entry: there is a level, and it is that of the noise where it can be known."""
+    y = noise(coils, *shape)
+    assert float(noise_level(y, torch.ones(shape[1], dtype=torch.bool))) == pytest.approx(1, rel=0.25)
+    line = torch.arange(shape[1]) == shape[1] // 2
+    assert 0.5 < float(noise_level(y * line, line)) < 1.5
+    entry = torch.zeros(shape, dtype=torch.bool)
+    entry[0, 0] = True
+    assert torch.isfinite(noise_level(y * entry, entry))
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1e9])
+def test_units_do_not_matter(unit):
+    mask = masks.random_mask(72)
+    y = noise(4, 128, 72) * mask
+    assert float(noise_level(unit * y, mask)) == pytest.approx(unit * float(noise_level(y, mask)), rel=1e-5)
+    assert noise_level(unit * y, mask).dtype == torch.float32

@@ -47,6 +47,8 @@ def test_a_rendered_slider_holds_one_picture_a_value(rendered):
 
 
 def test_arrays_tensors_and_figures_are_pictures(rendered):
+    plt.close("all")
+
     def figure(value):
         drawn, axes = plt.subplots(figsize=(3, 2), dpi=50)
         axes.plot([0, value])
