@@ -24,7 +24,7 @@ from helpers.mri.fourier import center_crop
 from helpers.networks import zoo
 from helpers.profiles import PROFILES
 from helpers.training import recipes
-from helpers.training.card import last_quarter_gain
+from helpers.training.card import last_quarter_gain, restart_gain
 from helpers.training.data import Drawn, Stream, example
 from helpers.training.loop import train
 from helpers.training.recipes import Recipe, learning_rate, loss_function
@@ -38,7 +38,7 @@ SMOKE = PROFILES["smoke"]
 def test_losses_are_zero_at_the_target_and_have_its_slope(name):
     target = torch.rand(2, 12, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     loss = loss_function(name)
-    if name == "ssim":
+    if "ssim" in name:
         target = target.float()  # fastMRI's window is single precision
     assert_close(loss(target, target), torch.zeros((), dtype=target.dtype), atol=1e-6, rtol=0)
     image = (target + 0.1).requires_grad_()
@@ -53,11 +53,18 @@ def test_the_learning_rate_warms_up_and_comes_to_one_percent():
     assert rates[0] < 0.1 and max(rates) > 1.9 and rates[-1] == pytest.approx(0.02, rel=0.01)
     assert all(a >= b for a, b in itertools.pairwise(rates[50:]))
     assert learning_rate(500, 1000, 2.0, restart=500) < 0.05 * rates[500]
+    again = [learning_rate(step, 1250, 2.0, restart=1000, full=1000) for step in range(1000, 1250)]
+    assert again[0] < 0.1 and max(again) > 1.8 and again[-1] == pytest.approx(0.02, rel=0.02)
 
 
 def test_last_quarter_gain_is_read_off_the_curve():
     assert last_quarter_gain([[25, 0.5], [75, 0.7], [100, 0.71]]) == pytest.approx(0.01)
     assert last_quarter_gain([[100, 0.7]]) is None
+
+
+def test_restart_gain_is_what_came_after_the_restart():
+    assert restart_gain([[75, 0.7], [100, 0.71], [125, 0.712]], 100) == pytest.approx(0.002)
+    assert restart_gain([[75, 0.7], [100, 0.71]], 100) is None and restart_gain([[100, 0.7], [125, 0.8]], 0) is None
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +127,21 @@ def test_weights_of_the_zoo_are_gone_on_with(tiny, tmp_path):
     assert found["curve"][:2] == card["curve"] and found["ssim"] > card["ssim"] - 0.02
     assert card["also"] == [] and [step for step, *_ in found["also"]] == [step for step, _ in found["curve"][2:]]
     assert all(0.1 < score < 1 for _, *scores in found["also"] for score in scores)
+
+
+def test_a_restart_runs_a_quarter_more_at_the_full_rate(tiny, tmp_path, capsys, monkeypatch):
+    recipe, run, card = tiny
+    monkeypatch.setattr(recipes, "shipped", lambda: {"tiny": recipe})
+    shutil.copytree(run.folder, tmp_path / "zoo")
+    options = ["--out", str(tmp_path / "zoo"), "--checkpoints", str(tmp_path), "--volumes", "2", "--restart"]
+    for hours in ("1e-6", "1"):  # stopped at once, and gone on with
+        assert main(["train", "tiny", *options, "--hours", hours, "--validate-every", "1"]) == 0
+    found = zoo.card("tiny", tmp_path / "zoo")
+    assert found["steps"] == 150 and found["restarts"] == [120] and found["full_rate_from"] == 120
+    assert found["curve"][:2] == card["curve"]
+    assert found["restart_gain"] == pytest.approx(found["ssim"] - card["ssim"], abs=2e-6)
+    assert main(["train", "tiny", *options, "--fresh"]) == 2
+    assert "--restart goes on" in capsys.readouterr().err
 
 
 def test_a_wider_network_starts_where_a_narrow_one_ended(tiny, tmp_path):

@@ -28,9 +28,10 @@ from helpers.data import open_data
 from helpers.errors import BadInput
 from helpers.networks import zoo
 from helpers.training import recipes
+from helpers.training.card import in_restart
 from helpers.training.loop import train
 from helpers.training.recipes import LOSSES, Recipe
-from helpers.training.run import CHECKPOINTS, Run
+from helpers.training.run import CHECKPOINTS, Run, checkpoint_of
 
 SETTINGS = ("architecture", "data", "profile", "steps", "batch", "loss", "learning_rate", "seed")
 
@@ -66,6 +67,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="weights to start from where there is no checkpoint: a network of the zoo, as it is or widened, or `zoo`"
         " to go on with its own",
     )
+    how.add_argument(
+        "--restart",
+        action="store_true",
+        help="go on with the network of the zoo at the full learning rate for a quarter of its steps more: whether it"
+        " had reached its plateau is the card's `restart_gain`",
+    )
     how.add_argument("--out", type=Path, default=zoo.ZOO, help="folder of cards and weights (default: zoo)")
     how.add_argument("--checkpoints", type=Path, default=CHECKPOINTS, help="(default: _build/training)")
     how.add_argument("--json", action="store_true", help="print one JSON object a network")
@@ -82,6 +89,8 @@ def run(args: argparse.Namespace) -> int:
     usable(args.device)
     if args.also:
         open_data(args.also)  # a wrong path is said now, not at the first validation
+    if args.restart and (args.fresh or args.start not in (None, "zoo") or args.steps):
+        raise BadInput("--restart goes on with a network of the zoo; give no --fresh, --from or --steps with it")
     chosen = [recipe_of(name, args) for name in names]
     if len(chosen) > 1:
         return queue(names, args)
@@ -101,6 +110,9 @@ def recipe_of(name: str, args: argparse.Namespace) -> Recipe:
     if "architecture" in given and not isinstance(given["architecture"], dict):
         raise BadInput('--architecture must be a JSON object such as {"network": "unet"}')
     known = recipes.shipped()
+    if args.restart:  # a restart that was killed has written steps of its own to the card: it goes on to the same end
+        card = zoo.card(name, args.out)
+        given["steps"] = card["planned_steps"] if in_restart(card) else card["steps"] + card["steps"] // 4
     if name in known:
         return dataclasses.replace(known[name], **given)
     if "architecture" not in given:
@@ -110,7 +122,7 @@ def recipe_of(name: str, args: argparse.Namespace) -> Recipe:
 
 def trained(recipe: Recipe, args: argparse.Namespace) -> dict:
     """The card of a network when its training has ended, or had ended before."""
-    checkpoint = args.checkpoints / f"{recipe.name}.pt"
+    checkpoint = checkpoint_of(recipe, args.checkpoints, args.restart)
     if args.fresh:
         checkpoint.unlink(missing_ok=True)
     elif not checkpoint.is_file() and recipe.name in zoo.names(args.out):
@@ -118,12 +130,12 @@ def trained(recipe: Recipe, args: argparse.Namespace) -> dict:
         if card["steps"] >= recipe.steps and card["architecture"] == recipe.plain()["architecture"]:
             print(f"{recipe.name} is trained: {card['steps']} steps; --fresh trains it anew", file=sys.stderr)
             return card
-        if args.start is None:
+        if args.start is None and not args.restart:
             raise BadInput(
                 f"{recipe.name} is in the zoo after {card['steps']} steps, without its checkpoint here;"
                 " give --from zoo to go on with its weights, or --fresh to train it anew"
             )
-    own = args.start == "zoo" and not args.fresh and recipe.name in zoo.names(args.out)
+    own = (args.start == "zoo" or args.restart) and not args.fresh and recipe.name in zoo.names(args.out)
     options = Run(
         folder=args.out,
         checkpoints=args.checkpoints,
@@ -138,6 +150,7 @@ def trained(recipe: Recipe, args: argparse.Namespace) -> dict:
         also=args.also,
         start=recipe.name if own else None if args.start == "zoo" else args.start,
         go_on=own,
+        at_full_rate=args.restart,
     )
     return train(recipe, options)
 

@@ -21,10 +21,10 @@ from helpers.files import written_aside
 from helpers.networks import zoo
 from helpers.profiles import profile
 from helpers.training import validation
-from helpers.training.card import describe
+from helpers.training.card import describe, in_restart
 from helpers.training.data import Stream, blocks_of, example
 from helpers.training.recipes import Recipe, learning_rate, loss_function
-from helpers.training.run import Progress, Run, locked
+from helpers.training.run import Progress, Run, checkpoint_of, locked
 from helpers.training.widen import widened
 
 LOG_EVERY = 50  # steps
@@ -59,7 +59,7 @@ class Training:
     def __init__(self, recipe: Recipe, run: Run, device: torch.device, rank: int = 0, ranks: int = 1):
         self.recipe, self.run, self.device, self.rank, self.ranks = recipe, run, device, rank, ranks
         self.loss = loss_function(recipe.loss)
-        self.checkpoint = run.checkpoints / f"{recipe.name}.pt"
+        self.checkpoint = checkpoint_of(recipe, run.checkpoints, run.at_full_rate)
         self.log = run.checkpoints / f"{recipe.name}.csv"
         self.progress = Progress()
         with torch.random.fork_rng(devices=[]):
@@ -90,6 +90,8 @@ class Training:
         done, recipe = self.progress, self.recipe
         before = done.seconds
         description = None
+        if done.step and done.step == done.full:
+            self.validate()  # by the code of today, which is what the gain of a restart is held against
         bar = tqdm(total=recipe.steps, initial=done.step, desc=recipe.name, unit="step", disable=self.rank > 0)
         try:
             while done.step < recipe.steps:
@@ -121,7 +123,7 @@ class Training:
         """One step: an example of each process, its loss, and an update of the weights. Returns the loss."""
         done, recipe = self.progress, self.recipe
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(done.step, recipe.steps, recipe.learning_rate, done.restarts[-1])
+            group["lr"] = learning_rate(done.step, recipe.steps, recipe.learning_rate, done.restarts[-1], done.full)
         key = (recipe.seed, done.step, self.rank)
         data = example(self.stream.at(done.step), key, recipe.batch, cropped=done.step < recipe.cropped * recipe.steps)
         target = data.target.to(self.device)
@@ -231,7 +233,10 @@ class Training:
         self.network.load_state_dict(start)
         if self.run.go_on:
             steps, seconds, restarts = card["steps"], 3600 * card["hours"], [0, *card["restarts"], card["steps"]]
-            self.progress = Progress(steps, seconds, card["curve"], card.get("also", []), restarts=restarts)
+            full = card.get("full_rate_from", 0)
+            if self.run.at_full_rate and not in_restart(card):
+                full = steps
+            self.progress = Progress(steps, seconds, card["curve"], card.get("also", []), restarts=restarts, full=full)
 
     def write_log(self) -> None:
         """Add a line to the log; lines of steps that a kill has undone are dropped first."""

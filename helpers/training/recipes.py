@@ -14,7 +14,8 @@ from helpers.errors import BadInput
 from helpers.profiles import PROFILES
 
 SHIPPED = Path(__file__).resolve().parents[2] / "zoo" / "recipes.toml"
-LOSSES = ("ssim", "l1", "mse")
+LOSSES = ("ssim+mse", "ssim", "l1", "mse")
+OUTLIERS = 10.0  # weight of the squared error beside 1 - SSIM
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Recipe:
     data          names of drawn sources, or one folder with fastMRI's multicoil_train and multicoil_val
     steps         planned steps, to which the learning rate is tied; batch: slices a step and process
     loss          "ssim" (1 - SSIM, data range of the target, as the published VarNet), "l1" (as the published
-                  U-Net) or "mse"; l1 and mse on data in units of `noise.scale`
+                  U-Net), "mse", or "ssim+mse": 1 - SSIM + 10 MSE / range^2, about .01 on a good image, but steep
+                  where a few pixels are far off and SSIM is flat; l1 and mse in units of `noise.scale`
     vary          draw other matrices, too, now and then
     blocks        of slices that a step may choose from, see `data.Stream`
     cropped       share of the steps, the first ones, that see bands of rows and cost less than the whole readout
@@ -90,11 +92,18 @@ def loss_function(name: str) -> Callable[[Tensor, Tensor], Tensor]:
     def one_minus_ssim(image: Tensor, target: Tensor) -> Tensor:
         return similarity.to(image.device)(image[:, None], target[:, None], data_range=target.amax((-2, -1)))
 
-    return one_minus_ssim
+    def with_outliers(image: Tensor, target: Tensor) -> Tensor:
+        error = (image - target) / target.amax((-2, -1), keepdim=True)
+        return one_minus_ssim(image, target) + OUTLIERS * error.square().mean()
+
+    return with_outliers if name == "ssim+mse" else one_minus_ssim
 
 
-def learning_rate(step: int, steps: int, peak: float, restart: int = 0) -> float:
-    """The rate at a step: warmed up over 200 steps (or a twentieth) from `restart`, then a cosine to 1 % at the end."""
+def learning_rate(step: int, steps: int, peak: float, restart: int = 0, full: int = 0) -> float:
+    """The rate at a step: warmed up over 200 steps (or a twentieth) from `restart`, then a cosine to 1 % at the end.
+
+    full: the step at which the cosine begins, other than 0 where a training was restarted at the full rate.
+    """
     warm = min(200, max(1, steps // 20))
-    cosine = 0.01 + 0.99 * (1 + math.cos(math.pi * min(1, step / steps))) / 2
+    cosine = 0.01 + 0.99 * (1 + math.cos(math.pi * min(1, (step - full) / (steps - full)))) / 2
     return peak * cosine * min(1, (step - restart + 1) / warm)

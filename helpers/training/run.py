@@ -9,6 +9,7 @@ from pathlib import Path
 
 from helpers.errors import BadInput
 from helpers.networks import zoo
+from helpers.training.recipes import Recipe
 
 CHECKPOINTS = Path(__file__).resolve().parents[2] / "_build" / "training"
 
@@ -20,7 +21,8 @@ class Run:
     folder, checkpoints  where card and weights, and where checkpoints, log and lock go
     hours                stop cleanly after so many, to be resumed; validate_every: steps; save_every: seconds
     also                 a file or folder that every validation scores as well, which nothing depends on
-    start                a card and weights to start from, and whether to go on where their training stopped
+    start                a card and weights to start from; go_on: go on where their training stopped, and at_full_rate:
+                         at the full learning rate, as if it began
     """
 
     folder: Path = zoo.ZOO
@@ -36,13 +38,16 @@ class Run:
     also: str | None = None
     start: str | None = None
     go_on: bool = False
+    at_full_rate: bool = False
 
 
 @dataclass
 class Progress:
     """What grows while a network is trained; it is in the checkpoint and, but for `losses`, on the card.
 
-    curve: [step, mean validation SSIM]; also: [step, SSIM, SSIM inside the object] of the data that are also scored
+    restarts: 0, and the steps at which training began anew from weights alone; full: the step at which it last began at
+    the full learning rate; curve: [step, mean validation SSIM]; also: [step, SSIM, SSIM inside the object] of the data
+    that are also scored
     """
 
     step: int = 0
@@ -51,6 +56,12 @@ class Progress:
     also: list[list[float]] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
     restarts: list[int] = field(default_factory=lambda: [0])
+    full: int = 0
+
+
+def checkpoint_of(recipe: Recipe, folder: Path, restart: bool = False) -> Path:
+    """Where a training keeps its checkpoint: a restart at the full rate, named by its end, has one of its own."""
+    return folder / f"{recipe.name}{f'-{recipe.steps}' if restart else ''}.pt"
 
 
 @contextmanager
