@@ -104,6 +104,6 @@ def learning_rate(step: int, steps: int, peak: float, restart: int = 0, full: in
 
     full: the step at which the cosine begins, other than 0 where a training was restarted at the full rate.
     """
-    warm = min(200, max(1, steps // 20))
+    warm = min(200, max(1, (steps - full) // 20))
     cosine = 0.01 + 0.99 * (1 + math.cos(math.pi * min(1, (step - full) / (steps - full)))) / 2
     return peak * cosine * min(1, (step - restart + 1) / warm)
