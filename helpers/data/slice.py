@@ -28,7 +28,7 @@ class Slice:
                  fully sampled unless `mask` is given
     target       (y, x) float32, the root of the sum of squares over the coils, cropped to the center as fastMRI
                  does; None where no reference exists
-    volume       name of the volume (patient, file) that the slice belongs to: intervals resample volumes
+    volume       name of the volume (patient, file) that the slice belongs to: intervals count volumes
     number       0-based index of the slice in its volume
     acquisition  the sequence as fastMRI names it, such as CORPD_FBK or AXT2
     anatomy      "knee" or "brain"

@@ -29,7 +29,7 @@ def measured(network: methods.Method, slices: Sequence[Slice]) -> pd.DataFrame:
 
 
 def summary(rows: pd.DataFrame) -> dict:
-    """Mean and 95 % bootstrap interval over volumes of every score, as [mean, low, high], and how many there were."""
+    """Mean and 95 % interval over volumes of every score, as [mean, low, high], and how many there were."""
     found = {name: stats.interval(rows[name], rows["volume"]) for name in SCORES}
     count = next(iter(found.values()))
     return {name: [float(value) for value in (each.mean, each.low, each.high)] for name, each in found.items()} | {
