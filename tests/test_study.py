@@ -113,7 +113,7 @@ def test_claims_by_margin_and_in_bands():
     rows = [
         {"method": m, "source": "knee", "snr": snr, "volume": v, "slice": 0, "ssim": gain * (snr < 50)} | KNEE
         for m, gain in gains.items()
-        for v, snr in enumerate((20, 20, 60, 60, 200))
+        for v, snr in enumerate([20] * 6 + [60] * 6 + [200] * 5)
     ]
     table = findings.quality.snr_bands(pd.DataFrame(rows), edges=(35, 100))
     assert table["snr"].unique().tolist() == ["SNR below 35", "SNR 35 to 100", "SNR above 100"]
@@ -122,6 +122,8 @@ def test_claims_by_margin_and_in_bands():
     )
     assert found.index.tolist() == [("b above a by 0.05", "SNR below 35"), ("b above a by 0.05", "SNR 35 to 100")]
     assert found["SSIM"].tolist() == ["0.100 [0.100, 0.100]: supported", "0.000 [0.000, 0.000]: contradicted"]
+    few = findings.quality.claims(table, [("b", "a")], by="snr").loc[("b above a", "SNR above 100")]
+    assert few["SSIM"].endswith(": no verdict, 5 volumes") and few["volumes"] == 5
     assert findings.quality.claims(table, [("c", "a")]).empty
 
 
@@ -130,7 +132,7 @@ def test_findings_say_what_the_table_says():
     rows = [
         {"method": m, "source": "knee", "volume": v, "slice": 0, "ssim": 0.5 + 0.01 * v + gain} | KNEE
         for m, gain in gains.items()
-        for v in range(4)
+        for v in range(6)
     ]
     said = findings.quality.findings(pd.DataFrame(rows))
     assert said.loc["wavelet above zero-filled", "knee"] == "0.150 [0.150, 0.150]: supported"

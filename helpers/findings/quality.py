@@ -6,8 +6,8 @@ from itertools import pairwise
 import pandas as pd
 
 from helpers import stats
+from helpers.findings import verdicts
 from helpers.findings.shipped import table
-from helpers.findings.verdicts import verdict
 from helpers.mri import metrics
 
 
@@ -43,6 +43,8 @@ def claims(
 ) -> pd.DataFrame:
     """Whether one method beats another: paired difference with its interval, and the verdict, a row a claim and group.
 
+    The claims of one table are judged together, see `verdicts.verdicts`.
+
     quality: tidy, one row a slice, source and method; pairs: (better, worse) as claimed; scores: a column each; by:
     the column whose values get a row each, bands in their order, where both methods were measured; margin: by how
     much it is claimed.
@@ -53,10 +55,12 @@ def claims(
             if not {better, worse} <= set(group["method"]):
                 continue
             row = {"claim": f"{better} above {worse}{most}", by: value}
-            for score in scores:
-                gain = stats.difference(group, better, worse, score)
-                row[metrics.SCORES[score]] = f"{gain}: {verdict(gain, margin)}"
+            row |= {metrics.SCORES[score]: stats.difference(group, better, worse, score) for score in scores}
+            gain = row[metrics.SCORES[scores[0]]]
             rows.append(row | {"slices": gain.n, "volumes": gain.volumes})
+    cells = [(row, metrics.SCORES[score]) for row in rows for score in scores]
+    for (row, score), said in zip(cells, verdicts.verdicts([row[score] for row, score in cells], margin)):
+        row[score] = f"{row[score]}: {verdicts.worded(*said)}"
     return pd.DataFrame(rows, columns=list(rows[0]) if rows else ["claim", by]).set_index(["claim", by])
 
 

@@ -47,11 +47,9 @@ def lost(table: pd.DataFrame, score: str = "ssim") -> pd.DataFrame:
     wide = losses(table, score)
     rows = [
         {"protocol": protocol, "eps": eps, "attacked": attacked, "method": method}
-        | vars(
-            stats.interval(
-                group[attacked, method].dropna(), group[attacked, method].dropna().index.get_level_values("volume")
-            )
-        )
+        | stats.interval(
+            group[attacked, method].dropna(), group[attacked, method].dropna().index.get_level_values("volume")
+        ).row()
         for (protocol, eps), group in wide.groupby(level=["protocol", "eps"])
         for attacked, method in wide.columns
         if group[attacked, method].notna().any()
@@ -84,18 +82,20 @@ def judged(table: pd.DataFrame, eps: float, trusted: Collection[str], score: str
 
     trusted: the methods that the audit carries, see `audit.trusted`. Every loss is a lower bound, so that a ranking
     under the corrected protocol is given only where the attack on the method that seems to lose less is trusted, and
-    is `carried` in this score.
+    is `carried` in this score. The claims of the table are judged together, see `verdicts.verdicts`.
     """
     wide = losses(table, score).xs(eps, level="eps")
-    rows = {}
+    found = {}
     for claim in claims(list(table["method"].unique())):
         for protocol, group in wide.groupby(level="protocol"):
             difference = (group[claim.lost] - group[claim.than]).dropna()
             if len(difference):
-                found = stats.interval(difference, difference.index.get_level_values("volume"))
-                rows.setdefault(claim.words, {})[protocol] = (
-                    f"{found}: {verdicts.judged(claim, protocol, found, carried(group, trusted))}"
-                )
+                found[claim, protocol] = stats.interval(difference, difference.index.get_level_values("volume"))
+    strong = {protocol: carried(group, trusted) for protocol, group in wide.groupby(level="protocol")}
+    rows = {}
+    for (claim, protocol), said in zip(found, verdicts.verdicts(list(found.values()))):
+        held, alone = (verdicts.judged(claim, protocol, each, strong[protocol]) for each in said)
+        rows.setdefault(claim.words, {})[protocol] = f"{found[claim, protocol]}: {verdicts.worded(held, alone)}"
     judged = pd.DataFrame.from_dict(rows, orient="index").rename_axis(
         index=f"claim, in {metrics.SCORES[score]} at eps {eps:g}"
     )

@@ -1,9 +1,14 @@
-"""Whether a claim holds: the verdict that an interval gives, and whose attack would have to be better first."""
+"""Whether a claim holds: the verdict among all claims of a table, and whose attack would have to be better first."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from helpers.stats import Interval
+import pandas as pd
+
+from helpers.stats import LEVEL, Interval, holm
+
+LEAST = 6  # volumes; with fewer, intervals of skewed scores cover too little to tell
+ALONE = "without Holm's correction"
 
 
 @dataclass(frozen=True)
@@ -19,19 +24,56 @@ class Claim:
     ranking: bool = False
 
 
-def verdict(measured: Interval, margin: float = 0.0) -> str:
-    """What an interval says of the claim "greater than `margin`": supported, contradicted or undecided."""
-    if measured.low > margin:
-        return "supported"
-    if measured.high < margin:
-        return "contradicted"
-    return "undecided"
+def verdict(measured: Interval, margin: float = 0.0, p_value: float | None = None) -> str:
+    """What an interval says of the claim "greater than `margin`": supported, contradicted or undecided.
+
+    p_value: that of the claim among others, see `verdicts`; by default its own.
+    """
+    if measured.volumes < LEAST:
+        return f"no verdict, {measured.volumes} volume" + "s" * (measured.volumes > 1)
+    if not (measured.p_value(margin) if p_value is None else p_value) < 1 - LEVEL:
+        return "undecided"
+    return "supported" if measured.mean > margin else "contradicted"
 
 
-def judged(claim: Claim, protocol: str, found: Interval, trusted: Collection[str]) -> str:
-    """What the interval says of the claim, or, of a ranking, whose attack would have to be better first."""
-    said = verdict(found)
+def verdicts(measured: Sequence[Interval], margin: float = 0.0) -> list[tuple[str, str]]:
+    """The verdicts on all claims of a table, each with Holm's correction for their number, and as if it stood alone.
+
+    Claims on fewer than LEAST volumes are not tested, and do not count.
+    """
+    corrected = holm([each.p_value(margin) if each.volumes >= LEAST else float("nan") for each in measured])
+    return [(verdict(each, margin, p), verdict(each, margin)) for each, p in zip(measured, corrected)]
+
+
+def worded(said: str, alone: str) -> str:
+    """A verdict in its cell, with the one that it would be alone where the correction took that away."""
+    return f"{said} ({alone} {ALONE})" if said == "undecided" and alone in ("supported", "contradicted") else said
+
+
+def judged(claim: Claim, protocol: str, said: str, trusted: Collection[str]) -> str:
+    """The verdict on the claim, or, of a ranking, whose attack would have to be better first."""
     seems_robust = {"supported": claim.than[1], "contradicted": claim.lost[1]}.get(said)
     if claim.ranking and protocol == "corrected" and seems_robust and seems_robust not in trusted:
         return f"no verdict, the attack on {seems_robust} may be too weak"
     return said
+
+
+def sentence(table: pd.DataFrame) -> str:
+    """What a table of claims was tested by, and which of them would be decided without the correction, in words.
+
+    table: cells end with a colon and a verdict, or say that nothing was measured.
+    """
+    cells = {
+        ", ".join(map(str, [*(index if isinstance(index, tuple) else (index,)), column])): table.loc[index, column]
+        for index in table.index
+        for column in table.columns
+        if ": " in str(table.loc[index, column])
+    }
+    tested = [cell for cell in cells.values() if not cell.endswith((" volume", " volumes"))]
+    more = [words for words, cell in cells.items() if cell.endswith(f"{ALONE})")]
+    return (
+        f"*Brackets hold {100 * LEVEL:g} % intervals over volumes, each for itself. The {len(tested)} claims of this"
+        f" table that have {LEAST} volumes or more are judged together, with Holm's correction: a false verdict is to"
+        f" be expected in about {100 - 100 * LEVEL:g} of 100 such tables. Without it, "
+        + (f"these would be decided as well: {'; '.join(more)}.*" if more else "the verdicts are the same.*")
+    )
