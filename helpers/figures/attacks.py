@@ -97,8 +97,8 @@ def matrix(table: pd.DataFrame, eps: float, protocol: str = "corrected", score: 
 def efforts(table: pd.DataFrame) -> Figure:
     """What each gradient attack reaches against its steps, as a share of the most that is known: does it flatten?
 
-    table: of `audit.shares`, with steps. One pair of axes for each attack and start; bands are 95 % intervals over
-    volumes.
+    table: of `audit.shares`, with steps. One pair of axes for each attack and start; lines are means, and bands hold
+    all slices, of which there are too few for an interval.
     """
     n = len(table[["volume", "slice"]].drop_duplicates())
     attacks, methods = (list(dict.fromkeys(table[key])) for key in ("by", "method"))
@@ -110,7 +110,7 @@ def efforts(table: pd.DataFrame) -> Figure:
     for axes, attack in zip(grid.flat, attacks, strict=True):
         rows = table[table["by"] == attack]
         shown = {"hue": "method", "style": "method", "hue_order": methods, "style_order": methods, **looks}
-        sns.lineplot(rows, x="steps", y="share", **shown, markers=["o"] * len(methods), ax=axes, seed=0)
+        sns.lineplot(rows, x="steps", y="share", **shown, markers=["o"] * len(methods), ax=axes, errorbar=("pi", 100))
         axes.set(xscale="log", xlabel="steps", title=attack.replace(" from", "\nfrom"))
         axes.set_ylabel(f"increase of the error, share\nof the worst known (n = {n} slices)")
         axes.set_xticks(sorted(rows["steps"].unique()), [f"{steps:g}" for steps in sorted(rows["steps"].unique())])

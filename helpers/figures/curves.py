@@ -23,7 +23,7 @@ def tuning_curves(table: pd.DataFrame) -> Figure:
     for axes, source in zip(grid.flat, sources, strict=True):
         rows = table[table["source"] == source]
         palette = {method: color(method) for method in rows["method"].unique()}
-        sns.lineplot(rows, x="lam", y="ssim", hue="method", palette=palette, marker="o", ax=axes, seed=0)
+        sns.lineplot(rows, x="lam", y="ssim", hue="method", palette=palette, marker="o", ax=axes, errorbar=stats.bounds)
         n = rows.groupby(["volume", "slice"]).ngroups
         lambda_axis(axes, sorted(rows["lam"].unique()))
         axes.set(ylabel="SSIM", title=f"{source}, n = {n} volumes")
