@@ -4,12 +4,21 @@ import inspect
 import textwrap
 from collections.abc import Callable
 
+import pandas as pd
 from IPython.display import Markdown, display
+
+from helpers.findings import verdicts
 
 
 def say(sentence: str) -> None:
     """Show a sentence with computed numbers in it; the sentence is Markdown."""
     display(Markdown(sentence))
+
+
+def claims(table: pd.DataFrame) -> None:
+    """Show a table of claims, and below it how it was tested and what would hold without the correction."""
+    display(table)
+    say(verdicts.sentence(table))
 
 
 def code(function: Callable) -> str:
