@@ -1,3 +1,3 @@
 """What the chapters of the book call: the measurement model, methods, data and yardsticks of robust MRI."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

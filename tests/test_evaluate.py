@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from helpers.__main__ import main
-from helpers.experiments import tuning
+from helpers.experiments import evaluate, tuning
 from helpers.methods import tuned
 from helpers.networks import zoo
 
@@ -120,13 +120,16 @@ def test_tuning_keeps_its_find_and_its_sweep(tmp_path, monkeypatch, capsys):
     kept, table = tmp_path / "tuned.json", tmp_path / "sweep.csv"
     remember = tuning.remember
     monkeypatch.setattr(tuning, "remember", lambda *found: remember(*found, path=kept))
-    monkeypatch.setattr(tuning.sweep, "__defaults__", ((0.1, 5.0), 0))
+    monkeypatch.setattr(tuning.sweep, "__defaults__", ((0.1, 5.0), 0, ()))
     assert main(["tune", "tv", "--source", "knee", *SMALL, "--table", str(table), "--json"]) == 0
     found = json.loads(kept.read_text())["tv"]["knee"]
     assert found["lam"] == 0.1 and found["n"] == 2 and found["command"].startswith("python -m helpers tune tv")
     assert json.loads(capsys.readouterr().out)["lam"] == 0.1
     sweep = pd.read_csv(table)
     assert len(sweep) == 4 and json.loads(table.with_suffix(".json").read_text())["n"] == 4
+    monkeypatch.setattr(evaluate, "measure", None)  # nothing is measured again
+    assert main(["tune", "tv", "--source", "knee", *SMALL, "--table", str(table)]) == 0
+    assert pd.read_csv(table).equals(sweep)
 
 
 def test_only_methods_with_a_weight_are_tuned(capsys):

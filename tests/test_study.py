@@ -9,7 +9,8 @@ import torch
 from helpers import findings, stats
 from helpers.data.scanner import Synthetic
 from helpers.errors import BadInput
-from helpers.experiments import evaluate, tables, tuning
+from helpers.experiments import evaluate, tuning
+from helpers.experiments.provenance import provenance
 from helpers.mri.rss import rss
 from helpers.profiles import profile
 
@@ -94,7 +95,7 @@ def test_tuning_remembers_and_forgets_nothing_else(tmp_path):
 
 
 def test_provenance_says_where_a_result_comes_from():
-    made = tables.provenance("python -m helpers evaluate tv", seed=3, n=7)
+    made = provenance("python -m helpers evaluate tv", seed=3, n=7)
     assert made["command"].startswith("python") and (made["seed"], made["n"], made["device"]) == (3, 7, "cpu")
     assert made["versions"]["torch"] == torch.__version__
 

@@ -13,18 +13,17 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-import pandas as pd
-
 from helpers import __version__, methods, stats
 from helpers.commands import show
 from helpers.data import open_data
 from helpers.errors import BadInput
-from helpers.experiments import evaluate, tuning
+from helpers.experiments import tuning
 from helpers.experiments.provenance import provenance
-from helpers.experiments.tables import Table, keep
+from helpers.experiments.tables import Table
 from helpers.profiles import PROFILES, profile
 from helpers.untrained.recipes import FITS
 
+KEYS_OF_WEIGHTS = ["method", "source", "volume", "slice", "lam"]
 KEYS = ["method", "source", "volume", "slice", "setting", "value"]
 SETTINGS = [*KEYS, "snr", "ssim", "psnr", "nmse", "ssim_object", "seconds"]
 COLUMNS = ["method", "source", "lam", "volume", "slice", "snr", "ssim", "psnr", "nmse", "ssim_object"]
@@ -56,18 +55,19 @@ def run(args: argparse.Namespace) -> int:
 
 def weights(args: argparse.Namespace, command: str) -> Iterator[dict]:
     """Tune the weight of every method on every source: one row each, and what was found is kept at once."""
-    sweeps = []
+    depends = {"profile": args.profile, "seed": args.seed, "code": __version__}
+    table = Table(args.table, KEYS_OF_WEIGHTS, lambda n: provenance(command, args.seed, n), depends)
     for data in args.source:
         slices = open_data(data, profile=profile(args.profile), split="train", volumes=args.volumes, slices=1)
         for method in args.methods:
-            rows = evaluate.table(tuning.sweep(method, slices, seed=args.seed))
-            found, source = tuning.best(rows), str(rows["source"].iloc[0])
+            source = slices[0].source
+            have = {key[2:] for key in table.have if key[:2] == (method, source)}
+            for row in tuning.sweep(method, slices, seed=args.seed, have=have):
+                table.add([{name: row[name] for name in COLUMNS}])
+            rows = table.rows[(table.rows["method"] == method) & (table.rows["source"] == source)]
+            found = tuning.best(rows)
             made = provenance(command, args.seed, found["n"])
             tuning.remember(method, source, found | {"profile": args.profile} | made)
-            sweeps.append(rows[COLUMNS])
-            if args.table:
-                table = pd.concat(sweeps)
-                keep(table, args.table, provenance(command, args.seed, len(table)))
             yield {"method": method, "source": source} | found
 
 

@@ -1,7 +1,7 @@
 """Choosing a regularization weight, or the settings of an un-trained fit, by mean SSIM on training slices."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -18,15 +18,20 @@ AROUND = {"steps": (300, 600, 1200), "mu": (0.01, 0.03, 0.1), "consistency": (30
 TUNED = Path(methods.__file__).with_name("tuned.json")
 
 
-def sweep(method: str, slices: Sequence[Slice], grid: Iterable[float] = GRID, seed: int = 0) -> Iterator[dict]:
+def sweep(
+    method: str, slices: Sequence[Slice], grid: Iterable[float] = GRID, seed: int = 0, have: Container[tuple] = ()
+) -> Iterator[dict]:
     """Scores of a method with every weight of the grid on every slice: one row each, as it comes.
 
     method: one with a parameter `lam`, a multiple of the noise level (see `proximal_gradient.weight`); rows carry `lam`
     beside what `evaluate.measure` gives. Each slice is measured under its volume's own mask (4x random lines).
+    have: (volume, slice, lam) of rows that are there already.
     """
     for item in tqdm(slices, desc=f"tuning {method}"):
         mask = evaluate.mask_of(item, seed=seed)
         for lam in grid:
+            if (item.volume, item.number, lam) in have:
+                continue
             row = evaluate.measure(method, methods.load(method, source=item.source, lam=lam), item, mask)
             yield {**row, "lam": lam}
 
