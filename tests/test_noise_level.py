@@ -1,12 +1,16 @@
 """The noise level of a measurement: known noise is found, units and masks do not matter, and weights follow it."""
 
+import json
+
 import pandas as pd
 import pytest
 import torch
 
 from helpers import methods
+from helpers.__main__ import main
 from helpers.data.scanner import draw_volume
 from helpers.experiments import evaluate, noise_levels
+from helpers.experiments.noise_levels import Scan
 from helpers.mri import masks
 from helpers.mri.fourier import ifft2c
 from helpers.mri.noise import _squares, expected_rss, noise_level, variance
@@ -86,33 +90,34 @@ def test_the_expected_reference_of_a_silent_measurement_is_the_image():
     assert torch.allclose(expected_rss(image, torch.zeros(4, 128, 72, dtype=torch.complex64), mask), image.abs())
 
 
-GRID = dict(sources=("knee", "brain", "stanford"), snrs=(10, 60, 250), kept=(1, 0.6, 0.4))
+@pytest.fixture(scope="module")
+def grid():
+    """Every source, sharp or not, oversampled or not, with 4, 8 and 15 coils, under every mask and at every SNR."""
+    scans = [scan for scan in noise_levels.scans(0) if scan.subject < 3]
+    return pd.DataFrame(row for scan in scans for row in noise_levels.rows(scan, profile("laptop")))
 
 
-def ratios(**options) -> pd.DataFrame:
-    table = pd.DataFrame(noise_levels.rows(profile("laptop"), **(GRID | options)))
-    return table.assign(ratio=table.ratio / table.truth)
+@pytest.mark.slow
+def test_lines_find_the_noise_of_every_drawn_scan(grid):
+    """What is asked for: within 10 % in the middle, 20 % at worst; a sharp scan of 4 coils at SNR 250 has 1.23."""
+    found = grid[grid["mask"] != "poisson"]["ratio"]
+    assert found.median() == pytest.approx(1, abs=0.1) and found.between(0.8, 1.2).mean() > 0.99
+    assert found.min() > 0.8 and found.max() < 1.25
 
 
-def test_lines_find_the_noise_of_every_drawn_scan():
-    """Sharp or not, oversampled or not, few coils or many: where lines are measured, the level is that drawn."""
-    found = ratios(subjects=((4, 0), (8, 1), (15, 2)), kinds=("random",)).ratio
-    assert found.median() == pytest.approx(1, abs=0.1)
-    assert found.min() > 0.85 and found.max() < 1.25  # 4 coils at the highest SNR and 64 x 64 entries: 1.23
-
-
-def test_points_find_the_noise_where_coils_are_many():
+@pytest.mark.slow
+def test_points_find_the_noise_where_coils_are_many(grid):
     """Points have no neighbors far out: single ones are left, whose signal may fill all dimensions that coils have."""
-    found = ratios(subjects=((8, 1), (15, 2)), kinds=("poisson",))
-    assert found.ratio.median() == pytest.approx(1, abs=0.1) and found.ratio.min() > 0.85
-    assert found[(found.snr < 100) & (found.kept > 0.5)].ratio.max() < 1.25
-    assert found[found.coils == 15].ratio.max() < 1.3
+    found = grid[(grid["mask"] == "poisson") & (grid["coils"] > 4)]
+    assert found["ratio"].median() == pytest.approx(1, abs=0.1) and found["ratio"].min() > 0.8
+    assert found[found["coils"] == 15]["ratio"].max() < 1.3
+    assert found[(found["snr"] < 100) & (found["kept"] == 1)]["ratio"].max() < 1.25
 
 
 @pytest.mark.parametrize("kept, snr", [(0.4, 150), (0.6, 150), (0.4, 60)])
 def test_a_sharp_scan_of_few_coils_is_not_full_of_noise(kept, snr):
     """A brain whose image reaches the edge of k-space, where noise was once looked for: 3.3, 1.6 and 1.7 times."""
-    clean, noise = noise_levels.parts("brain", 3, profile("paper"), 4, False, kept)
+    clean, noise = noise_levels.parts(Scan("brain", 3, 4, False, kept), profile("paper"))
     for kind in ("random", "equispaced"):
         mask = masks.mask(kind, tuple(clean.shape[-2:]), 4, 0.08, 0)
         found = noise_level((clean + noise / snr) * mask, mask)
@@ -121,7 +126,7 @@ def test_a_sharp_scan_of_few_coils_is_not_full_of_noise(kept, snr):
 
 def test_larger_squares_see_through_signal_and_single_points_do_not():
     """Which estimate is the least: single points where there is nothing but noise, squares where signal is all over."""
-    clean, noise_at_1 = noise_levels.parts("brain", 0, profile("laptop"), 4, False, 0.4)
+    clean, noise_at_1 = noise_levels.parts(Scan("brain", 0, 4, False, 0.4), profile("laptop"))
     mask = masks.random_mask(clean.shape[-1])
 
     def found(y, side):
@@ -186,3 +191,15 @@ def test_units_do_not_matter(unit):
     y = noise(4, 128, 72) * mask
     assert float(noise_level(unit * y, mask)) == pytest.approx(unit * float(noise_level(y, mask)), rel=1e-5)
     assert noise_level(unit * y, mask).dtype == torch.float32
+
+
+def test_the_study_says_what_is_off_and_goes_on(tmp_path, monkeypatch, capsys):
+    some = noise_levels.scans(0)[:4]
+    monkeypatch.setattr(noise_levels, "scans", lambda first: some[:3])
+    command = ["noise", "--profile", "smoke", "--table", str(tmp_path / "noise.csv"), "--json"]
+    assert main(command) == 0
+    capsys.readouterr()
+    monkeypatch.setattr(noise_levels, "scans", lambda first: some)
+    assert main(command) == 0
+    (first, *_) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert first["scans"] == "all" and first["n"] == 4 * 15 and first["least"] <= first["median"] <= first["largest"]

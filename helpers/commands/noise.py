@@ -1,0 +1,41 @@
+"""Measure how near the noise level comes to the noise that was drawn.
+
+Drawn slices of every source are measured at several SNRs, with all, .6 or .4 of their k-space, with 4 to 15 coils, with
+and without an oversampled readout, and under every kind of mask: one row for each. Takes ten minutes.
+Example: python -m helpers noise --table results/noise.csv
+"""
+
+import argparse
+from pathlib import Path
+
+from tqdm import tqdm
+
+from helpers import __version__
+from helpers.commands import show
+from helpers.errors import BadInput
+from helpers.experiments import noise_levels
+from helpers.experiments.provenance import provenance
+from helpers.experiments.tables import Table
+from helpers.findings import noise
+from helpers.profiles import PROFILES, profile
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--profile", default="laptop", choices=PROFILES, help="size of the scans (default: laptop)")
+    parser.add_argument("--seed", type=int, default=10, help="of the first of six subjects (default: 10)")
+    parser.add_argument("--table", type=Path, help="CSV of all rows, resumable")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a row of the summary")
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.seed < 0:
+        raise BadInput("--seed must be at least 0")
+    command = f"python -m helpers noise --profile {args.profile} --seed {args.seed} --table {args.table}"
+    depends = {"profile": args.profile, "seed": args.seed, "code": __version__}
+    table = Table(args.table, noise_levels.KEYS, lambda n: provenance(command, args.seed, n), depends)
+    have = table.have
+    scans = [scan for scan in noise_levels.scans(args.seed) if scan.key not in have]
+    for scan in tqdm(scans, "scans"):
+        table.add(noise_levels.rows(scan, profile(args.profile)))
+    show(noise.by_factor(table.rows).reset_index().to_dict("records"), args.json)
+    return 0
