@@ -133,3 +133,7 @@ def test_masks_that_do_not_fit(wrong):
 def test_a_mask_that_measures_nothing_has_no_acceleration():
     with pytest.raises(BadInput, match="measures nothing"):
         masks.realized_acceleration(torch.zeros(8, dtype=torch.bool))
+
+
+def test_a_seed_whose_poisson_discs_jump_over_the_acceleration_has_a_mask_all_the_same():
+    assert masks.realized_acceleration(masks.poisson_mask((160, 160), 4, 0.08, 13)) == pytest.approx(4, rel=0.02)

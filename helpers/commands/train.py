@@ -97,8 +97,8 @@ def run(args: argparse.Namespace) -> int:
     torch.set_num_threads(args.threads)
     card = trained(chosen[0], args)
     if card:
-        keys = ("name", "method", "anatomy", "parameters", "steps", "hours", "ssim", "last_quarter_gain")
-        show([{key: card[key] for key in keys}], args.json)
+        keys = ("name", "method", "anatomy", "parameters", "steps", "hours", "ssim", "restart_gain")
+        show([{key: card.get(key) for key in keys}], args.json)
     return 0
 
 
@@ -180,7 +180,7 @@ def queue(names: list[str], args: argparse.Namespace) -> int:
             process.terminate()
     written = [zoo.card(name, args.out) for name in names if name in zoo.names(args.out)]
     show(
-        ({key: card[key] for key in ("name", "steps", "hours", "ssim", "last_quarter_gain")} for card in written),
+        ({key: card.get(key) for key in ("name", "steps", "hours", "ssim", "restart_gain")} for card in written),
         args.json,
     )
     return 2 if failed else 0

@@ -71,3 +71,16 @@ def findings(quality: pd.DataFrame) -> pd.DataFrame:
     found = claims(matched(quality), pairs)[metrics.SCORES["ssim"]]
     order = found.index.unique("claim")
     return found.unstack("source").loc[order].fillna("not measured").rename_axis(index="claim, in SSIM", columns=None)
+
+
+def extremes(quality: pd.DataFrame) -> pd.DataFrame:
+    """Of every network on every source, at worst over the slices: the brightest pixel, and the gain over zero-filled.
+
+    quality: tidy, as `evaluate` writes it. Columns by source: the maximum of the image over that of the target, and the
+    PSNR (dB) above that of the zero-filled image. SSIM sees neither a bright column nor what it costs.
+    """
+    networks = quality[quality["family"] == "network"]
+    gained = networks.assign(gain=networks["psnr"] - networks["psnr_zero_filled"])
+    worst = gained.groupby(["method", "source"], sort=False).agg(maximum=("maximum", "max"), gain=("gain", "min"))
+    words = {"maximum": "largest maximum, targets' = 1", "gain": "least gain in PSNR (dB)"}
+    return worst.rename(columns=words).unstack("source")
