@@ -42,6 +42,9 @@ def test_no_pixel_is_far_above_the_target_and_no_image_below_the_zero_filled_one
         brightest = divmod(int(image.argmax()), image.shape[-1])
         assert image.max() < 1.3 * item.target.max(), f"{item.id}: hot at (y, x) = {brightest}"
         assert metrics.scores(image, item.target)["psnr"] > start, item.id
+        error = (image - item.target).abs() / item.target.max()
+        error[4:-4, 4:-4] = 0
+        assert error.max() < 0.4, f"{item.id}: a gray border"  # networks without a fault have .33 at most, in the air
 
 
 def test_narrowed_is_the_middle_of_the_image():
