@@ -1,4 +1,4 @@
-"""The un-trained methods by name: how each network is fitted, tuned here or as published."""
+"""The un-trained methods by name: how each network is fitted, as this book has it or as published."""
 
 from dataclasses import replace
 
