@@ -27,7 +27,7 @@ MISSING = ("fastmri", "runstats", "sigpy", "PyWavelets", "ismrmrd", "xsdata")
 IMPORTED = {"PyWavelets": "pywt"}  # where the module bears another name
 MAIN = ("varnet-knee", "varnet-brain", "unet-knee", "unet-brain")
 SHARES = {"placement": 0.1, "training": 0.65, "fits": 0.15, "speed": 0.1}  # of the minutes
-FITTED = 8  # slices in a batch of un-trained fits
+FITTED = 8  # slices in a batch of un-trained fits on a GPU
 
 
 def fetch(python: str) -> int:
@@ -86,7 +86,8 @@ def training(device: str, seconds: float, out: Path) -> dict:
         folder.mkdir(parents=True, exist_ok=True)
         for kind in (".json", ".safetensors"):  # what it starts from
             (folder / f"{name}{kind}").write_bytes((zoo.ZOO / f"{name}{kind}").read_bytes())
-        began, recipe = time.monotonic(), recipes.shipped()[name]
+        began = time.monotonic()
+        recipe = replace(recipes.shipped()[name], blocks=16 if workers > 4 else 2)  # how long drawing takes at first
         run = Run(folder=folder, checkpoints=out / "checkpoints", start=name, **how)
         trial = Training(replace(recipe, steps=10**6), run, torch.device(device))
         for _ in range(3):  # kernels are chosen and the first subjects drawn
@@ -122,10 +123,11 @@ def fits(device: str, seconds: float, out: Path) -> dict:
     from helpers.methods import load
     from helpers.mri import metrics
 
-    slices, rows, end = Synthetic("knee", volumes=FITTED, slices=1), [], time.monotonic() + seconds
-    items = [slices[index].to(device) for index in range(FITTED)]
+    many = FITTED if device.startswith("cuda") else 2
+    slices, rows, end = Synthetic("knee", volumes=many, slices=1), [], time.monotonic() + seconds
+    items = [slices[index].to(device) for index in range(many)]
     mask = evaluate.mask_of(items[0])  # one for all: a batch has one mask
-    for count in (1, FITTED):
+    for count in (1, many):
         batch = torch.stack([item.kspace * mask for item in items[:count]])
         for steps in (20, 600):
             # a fit that would not end in time is left out: `seconds` would cut it short and not say what it costs
