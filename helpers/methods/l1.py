@@ -11,7 +11,7 @@ from helpers.sparsity.implicit_gradients import l1 as minimizer
 from helpers.sparsity.proximal_gradient import DataTerm, Solution, proximal_gradient, residual, soft_threshold, weight
 
 TOLERANCE = 1e-3  # certified; at 1e-2 an image is an early stop, worth .004 of SSIM
-CAP = 5000
+CAP = 2000
 CORRECTIONS = 2  # steps toward dual feasibility before the gap is read: they make the bound several times tighter
 
 
