@@ -54,7 +54,7 @@ def test_the_learning_rate_warms_up_and_comes_to_one_percent():
     assert all(a >= b for a, b in itertools.pairwise(rates[50:]))
     assert learning_rate(500, 1000, 2.0, restart=500) < 0.05 * rates[500]
     again = [learning_rate(step, 1250, 2.0, restart=1000, full=1000) for step in range(1000, 1250)]
-    assert again[0] < 0.1 and max(again) > 1.8 and again[-1] == pytest.approx(0.02, rel=0.02)
+    assert again[0] < 0.2 and max(again) > 1.8 and again[-1] == pytest.approx(0.02, rel=0.02)
 
 
 def test_last_quarter_gain_is_read_off_the_curve():
@@ -241,4 +241,4 @@ def test_the_recipes_of_the_zoo_can_be_built():
     for anatomy, network in itertools.product(("knee", "brain"), ("unet", "varnet")):
         small, middle, large = (sizes[f"{network}-{anatomy}{size}"] for size in ("-small", "", "-large"))
         assert small < middle < large
-    assert np.all([recipe.profile == "laptop" and recipe.loss == "ssim" for recipe in found.values()])
+    assert np.all([recipe.profile == "laptop" and recipe.loss == "ssim+mse" for recipe in found.values()])
