@@ -47,7 +47,7 @@ def test_units_go_in_and_come_out(name):
     mask = random_mask(40, 3, 0.2)
     kspace, method = scan() * mask, loaded(name)
     image = method(kspace, mask)
-    # rounding in float32, carried along by a hundred iterations; a fit magnifies it: units of 1.0000001 move dip by 9e-5
+    # rounding in float32, carried along by a hundred iterations; a fit magnifies it: 1.0000001 moves dip by 9e-5
     close = (1e-3 if name in FITS else 1e-4) * image.max().item()
     for unit in (1e7, 1e-7):
         torch.testing.assert_close(method(kspace * unit, mask) / unit, image, rtol=0, atol=close)
