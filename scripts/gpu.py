@@ -17,7 +17,7 @@ import sys
 import time
 import traceback
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,18 +53,24 @@ def install() -> list[str]:
     return lacking
 
 
-def placement(device: str, seconds: float, out: Path) -> dict:
-    """Every method gives on the device what it gives on the processor, and how long it takes there: placement.csv."""
+def kept(rows: Iterable[dict], seconds: float, path: Path) -> list[dict]:
+    """Rows as they come, in a table that is written after each, until the seconds are over."""
     import pandas as pd
 
-    from helpers.bench import devices
-
-    rows, end = [], time.monotonic() + seconds
-    for row in devices.measure(device):
-        rows.append(row)
-        pd.DataFrame(rows).to_csv(out / "placement.csv", index=False)
+    found, end = [], time.monotonic() + seconds
+    for row in rows:
+        found.append(row)
+        pd.DataFrame(found).to_csv(path, index=False)
         if time.monotonic() > end:
             break
+    return found
+
+
+def placement(device: str, seconds: float, out: Path) -> dict:
+    """Every method gives on the device what it gives on the processor, and how long it takes there: placement.csv."""
+    from helpers.bench import devices
+
+    rows = kept(devices.measure(device), seconds, out / "placement.csv")
     apart = [row["method"] for row in rows if row["apart"] > row["allowed"]]
     return {"methods": len(rows), "further apart than allowed": apart}
 
@@ -145,18 +151,10 @@ def fits(device: str, seconds: float, out: Path) -> dict:
 
 
 def speed(device: str, seconds: float, out: Path) -> dict:
-    """A step of attack and of training beside fastMRI's modules: speed.csv."""
-    import pandas as pd
-
+    """A PGD step on VarNet beside fastMRI's modules: speed.csv."""
     from helpers.bench import devices
 
-    rows, end = [], time.monotonic() + seconds
-    for row in devices.beside_fastmri(device):
-        rows.append(row)
-        pd.DataFrame(rows).to_csv(out / "speed.csv", index=False)
-        if time.monotonic() > end:
-            break
-    return {"rows": len(rows)}
+    return {"rows": len(kept(devices.beside_fastmri(device), seconds, out / "speed.csv"))}
 
 
 PARTS: dict[str, Callable[[str, float, Path], dict]] = {
