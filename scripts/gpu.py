@@ -23,7 +23,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 WHEELS = ROOT / "wheels"
-MISSING = ("fastmri", "runstats", "sigpy", "PyWavelets", "ismrmrd", "xsdata")
+MISSING = ("fastmri", "sigpy", "PyWavelets", "ismrmrd", "xsdata")
 IMPORTED = {"PyWavelets": "pywt"}  # where the module bears another name
 MAIN = ("varnet-knee", "varnet-brain", "unet-knee", "unet-brain")
 SHARES = {"placement": 0.1, "training": 0.65, "fits": 0.15, "speed": 0.1}  # of the minutes
