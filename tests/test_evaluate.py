@@ -80,7 +80,7 @@ def test_an_origin_that_cannot_be_read_is_a_sentence(mine, capsys):
     for words in ("{", "[]"):
         (mine / "kept.json").write_text(words)
         assert main(["evaluate", "zero-filled", "--data", "knee", *SMALL, "--table", "kept.csv"]) == 2
-        assert "does not say where" in capsys.readouterr().err.splitlines()[-1]
+        assert "kept.json is there and not of this command" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_several_masks_are_several_rows(mine):

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from helpers import __version__, methods, stats
-from helpers.commands import show
+from helpers.commands import _outputs, show
 from helpers.commands._inputs import usable
 from helpers.data import open_data
 from helpers.errors import BadInput
@@ -22,7 +22,7 @@ from helpers.experiments.provenance import provenance
 from helpers.experiments.tables import Table
 from helpers.profiles import PROFILES, profile
 
-KEYS = ["method", "volume", "slice", "seed"]
+KEYS = ["method", "identity", "seed"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.volumes < 1 or args.slices < 1 or min(args.seed) < 0:
         raise BadInput("--volumes and --slices must be at least 1, and --seed at least 0")
+    _outputs.check({"--table": args.table})
     usable(args.device)
     for name in args.methods:
         methods.load(name)  # what is wrong with a name is said before anything is measured
@@ -51,9 +52,14 @@ def run(args: argparse.Namespace) -> int:
         slices = open_data(data, profile=size, split="test", volumes=args.volumes, slices=args.slices)
         for name in args.methods:
             for seed in args.seed:
-                skip = lambda name, item, seed=seed: (name, item.volume, item.number, seed) in have  # noqa: E731
+
+                def skip(name, item, seed=seed):
+                    table.volume(item.volume, item.number, item.identity)  # refuses what cannot stand beside its rows
+                    return (name, item.identity, seed) in have
+
                 for row in evaluate.rows([name], slices, skip=skip, device=args.device, progress=True, seed=seed):
                     table.add([row | {"seed": seed}])
+                    have.add((row["method"], row["identity"], seed))
     if table.rows.empty:
         raise BadInput(f"nothing to score: no slice of {', '.join(args.data)} has a target")
     for sentence in evaluate.worse_than_nothing(table.rows):

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from helpers import __version__, methods, stats
-from helpers.commands import show
+from helpers.commands import _outputs, show
 from helpers.data import open_data
 from helpers.errors import BadInput
 from helpers.experiments import tuning
@@ -23,10 +23,10 @@ from helpers.experiments.tables import Table
 from helpers.profiles import PROFILES, profile
 from helpers.untrained.recipes import FITS
 
-KEYS_OF_WEIGHTS = ["method", "source", "volume", "slice", "lam"]
-KEYS = ["method", "source", "volume", "slice", "setting", "value"]
-SETTINGS = [*KEYS, "snr", "ssim", "psnr", "nmse", "ssim_object", "seconds"]
-COLUMNS = ["method", "source", "lam", "volume", "slice", "snr", "ssim", "psnr", "nmse", "ssim_object"]
+KEYS_OF_WEIGHTS = ["method", "source", "identity", "lam"]
+KEYS = ["method", "source", "identity", "setting", "value"]
+SETTINGS = [*KEYS, "volume", "slice", "snr", "ssim", "psnr", "nmse", "ssim_object", "seconds"]
+COLUMNS = ["method", "source", "lam", "volume", "slice", "identity", "snr", "ssim", "psnr", "nmse", "ssim_object"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.volumes < 1 or args.seed < 0:
         raise BadInput("--volumes must be at least 1, and --seed at least 0")
+    _outputs.check({"--table": args.table})
     fitted = [method in FITS for method in args.methods]
     if any(fitted) and not all(fitted):
         raise BadInput("weights and un-trained networks are tuned by commands of their own, since their tables differ")
@@ -64,7 +65,8 @@ def weights(args: argparse.Namespace, command: str) -> Iterator[dict]:
             have = {key[2:] for key in table.have if key[:2] == (method, source)}
             for row in tuning.sweep(method, slices, seed=args.seed, have=have):
                 table.add([{name: row[name] for name in COLUMNS}])
-            rows = table.rows[(table.rows["method"] == method) & (table.rows["source"] == source)]
+            here = table.rows["identity"].isin([item.identity for item in slices])
+            rows = table.rows[(table.rows["method"] == method) & (table.rows["source"] == source) & here]
             found = tuning.best(rows)
             made = provenance(command, args.seed, found["n"])
             tuning.remember(method, source, found | {"profile": args.profile} | made)
@@ -79,8 +81,8 @@ def settings(args: argparse.Namespace, command: str) -> Iterator[dict]:
     for data in args.source:
         slices = open_data(data, profile=profile(args.profile), split="train", volumes=args.volumes, slices=1)
         for method in args.methods:
-            done = {key[2:4] for key in table.have if key[0] == method}
-            left = [item for item in slices if (item.volume, item.number) not in done]
+            done = {key[2] for key in table.have if key[0] == method}
+            left = [item for item in slices if item.identity not in done]
             for rows in tuning.around(method, left, seed=args.seed):
                 table.add([{name: row[name] for name in SETTINGS} for row in rows])
     yield from stats.summary(table.rows, ["source", "method", "setting", "value"]).to_dict("records")

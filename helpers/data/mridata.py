@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from helpers.data.fastmri import SMALLEST, check, chosen, sampling
 from helpers.data.hdf5 import opened
-from helpers.data.slice import Slice
+from helpers.data.slice import Slice, checksum
 from helpers.errors import BadInput
 from helpers.mri.fourier import center_crop, ifft2c
 from helpers.mri.rss import rss
@@ -102,6 +102,7 @@ class MRIData(Sequence):
             anatomy=self.anatomy,
             source=self.source,
             mask=mask,
+            origin=checksum(str(tuple(volume.shape)), volume[len(volume) // 2, 0]),
         )
 
 

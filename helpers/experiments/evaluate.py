@@ -82,6 +82,7 @@ def measure(name: str, method: Method, item: Slice, mask: Tensor) -> dict:
         "acquisition": item.acquisition,
         "volume": item.volume,
         "slice": item.number,
+        "identity": item.identity,
         "snr": item.snr,
         "acceleration": masks.realized_acceleration(mask),
     }

@@ -25,12 +25,12 @@ def sweep(
 
     method: one with a parameter `lam`, a multiple of the noise level (see `proximal_gradient.weight`); rows carry `lam`
     beside what `evaluate.measure` gives. Each slice is measured under its volume's own mask (4x random lines).
-    have: (volume, slice, lam) of rows that are there already.
+    have: (identity, lam) of rows that are there already.
     """
     for item in tqdm(slices, desc=f"tuning {method}"):
         mask = evaluate.mask_of(item, seed=seed)
         for lam in grid:
-            if (item.volume, item.number, lam) in have:
+            if (item.identity, lam) in have:
                 continue
             row = evaluate.measure(method, methods.load(method, source=item.source, lam=lam), item, mask)
             yield {**row, "lam": lam}
@@ -63,7 +63,7 @@ def best(rows: pd.DataFrame) -> dict:
         "lam": float(means.idxmax()),
         "ssim": round(float(means.max()), 5),
         "within_0.002": [float(near.min()), float(near.max())],
-        "n": int(rows.groupby(["volume", "slice"]).ngroups),
+        "n": int(rows["identity"].nunique()),
     }
 
 
