@@ -1,9 +1,10 @@
 """Tune regularization weights, or the settings of an un-trained network, on the training slices of a source.
 
-Tries a grid of weights on slices that no test uses and keeps the one with the best mean SSIM in
-helpers/methods/tuned.json, where every command and chapter looks it up. Of an un-trained network each setting is tried
-at other values, one at a time; its settings stand in helpers/untrained/recipes.py and are not changed. With --table
-every score of the sweep is written, too. Examples:
+Tries a grid of weights on slices that no test uses and keeps the one with the best mean SSIM: of a drawn source in
+helpers/methods/tuned.json, where every command and chapter looks it up; of your file or folder in _build/tuned.json,
+for `reconstruct --tuned-on FOLDER`. Of an un-trained network each setting is tried at other values, one at a time; its
+settings stand in helpers/untrained/recipes.py and are not changed. With --table every score of the sweep is written,
+too. Examples:
   python -m helpers tune wavelet tv --source knee brain stanford --volumes 24
   python -m helpers tune convdecoder --source knee brain --volumes 3 --table results/tuning_untrained.csv
 """
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from helpers import __version__, methods, stats
 from helpers.commands import _outputs, show
-from helpers.data import open_data
+from helpers.data import DRAWN, open_data
 from helpers.errors import BadInput
 from helpers.experiments import tuning
 from helpers.experiments.provenance import provenance
@@ -69,7 +70,10 @@ def weights(args: argparse.Namespace, command: str) -> Iterator[dict]:
             rows = table.rows[(table.rows["method"] == method) & (table.rows["source"] == source) & here]
             found = tuning.best(rows)
             made = provenance(command, args.seed, found["n"])
-            tuning.remember(method, source, found | {"profile": args.profile} | made)
+            drawn = data in DRAWN
+            kept = source if drawn else str(Path(data).resolve())
+            found_at = methods.TUNED if drawn else methods.READERS
+            tuning.remember(method, kept, found | {"profile": args.profile} | made, found_at)
             yield {"method": method, "source": source} | found
 
 

@@ -15,7 +15,6 @@ from helpers.sparsity.proximal_gradient import GRID
 from helpers.untrained.recipes import FITS
 
 AROUND = {"steps": (300, 600, 1200), "mu": (0.01, 0.03, 0.1), "consistency": (30, 65, 130, 260)}
-TUNED = Path(methods.__file__).with_name("tuned.json")
 
 
 def sweep(
@@ -67,8 +66,11 @@ def best(rows: pd.DataFrame) -> dict:
     }
 
 
-def remember(method: str, source: str, found: dict, path: Path = TUNED) -> None:
-    """Keep what was found where `methods.tuned` looks it up; what is there for other methods and sources stays."""
+def remember(method: str, source: str, found: dict, path: Path) -> None:
+    """Keep what was found where `methods.tuned` looks it up; what is there for other methods and sources stays.
+
+    path: `methods.TUNED` for drawn sources, `methods.READERS` for others.
+    """
     values = json.loads(path.read_text("utf8")) if path.is_file() else {}
     values.setdefault(method, {})[source] = found
     with written_aside(path) as part:
