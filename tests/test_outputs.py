@@ -1,12 +1,17 @@
 """No output is an input, another output, or a file of somebody else: one sentence, and all files stay as they are."""
 
+import json
 import os
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from helpers import __version__
 from helpers.__main__ import main
-from helpers.data import fastmri
+from helpers.data import fastmri, open_data
 from helpers.data.scanner import draw_volume
 from helpers.profiles import profile
 
@@ -99,3 +104,38 @@ def test_training_writes_over_no_file_of_somebody_else(scan, capsys, more):
     assert "no card" in refused(scan, capsys, *train, "--out", ".", "--checkpoints", "kept", *more)
     (scan / "exp.json").rename("exp.safetensors")
     assert "without a card" in refused(scan, capsys, *train, "--out", ".", "--checkpoints", "kept", *more)
+
+
+CELLS = st.sampled_from(
+    ["zero-filled", "001", "scan", "1", "0", "-1", "0.5", "nan", "", "x,y", '"', "e5", "1e999", "é"]
+)
+COLUMNS = ["method", "volume", "slice", "identity", "seed", "ssim", "psnr", "source", "snr", "psnr_zero_filled"]
+TEXTS = st.lists(st.lists(CELLS, min_size=1, max_size=10), max_size=3).flatmap(
+    lambda rows: st.permutations(COLUMNS).map(lambda names: "\n".join(map(",".join, [names, *rows])) + "\n")
+)
+MADE = {"command": "", "n": 1, "versions": {}}
+OURS = {"depends": {"profile": "laptop", "code": __version__}}
+ORIGINS = st.one_of(
+    st.sampled_from([None, b"", b"[]", b'{"theirs": 1}', b"\xff\xfe"]),
+    st.sampled_from([{}, OURS, OURS | {"methods": []}, OURS | {"methods": {"zero-filled": {}}}]).map(
+        lambda more: json.dumps(MADE | more).encode()
+    ),
+)
+
+
+@settings(derandomize=True, deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(table=st.one_of(st.none(), st.binary(max_size=40), TEXTS.map(str.encode)), origin=ORIGINS)
+def test_whatever_lies_where_a_table_goes_the_result_is_right_or_nothing_changes(scan, capsys, table, origin):
+    for name, content in (("kept.csv", table), ("kept.json", origin)):
+        (scan / name).unlink(missing_ok=True)
+        if content is not None:
+            (scan / name).write_bytes(content)
+    before = {path: path.read_bytes() for path in scan.iterdir()}
+    code = main([*TABLES["evaluate"], "--table", "kept.csv"])
+    error = capsys.readouterr().err
+    assert "Traceback" not in error
+    if code == 0:
+        rows = pd.read_csv("kept.csv")
+        assert (rows["identity"] == open_data("scan.h5")[0].identity).sum() == 1
+    else:
+        assert code == 2 and {path: path.read_bytes() for path in scan.iterdir()} == before

@@ -11,8 +11,10 @@ from tqdm import tqdm
 
 from helpers.errors import BadInput
 from helpers.files import written_aside
+from helpers.mri import metrics
 
 OF_A_SLICE = ["volume", "slice"]
+NUMBERS = ("slice", "seed", "lam", "eps", "snr", "psnr_zero_filled", "acceleration", "seconds")
 
 
 class Table:
@@ -41,6 +43,7 @@ class Table:
             raise BadInput(
                 f"{path} has no column {missing[0]}, so that it cannot be gone on with; give another --table"
             )
+        self._check(needed)
         before = origin(path) if there else {}
         self.depends, self.methods = plain(depends), before.get("methods", {}) | plain(methods or {})
         if there:
@@ -50,6 +53,16 @@ class Table:
             known = self.rows[[*OF_A_SLICE, "identity"]].drop_duplicates()
             self._slices = {(volume, number): identity for volume, number, identity in known.itertuples(index=False)}
         self._origins = {volume: _origin(identity) for (volume, _), identity in self._slices.items()}
+
+    def _check(self, needed: Sequence[str]) -> None:
+        """BadInput for rows that do not say what they are, or that hold words where numbers belong."""
+        for name in self.rows if len(self.rows) else ():
+            column = self.rows[name]
+            numbers = name in (*metrics.SCORES, *NUMBERS)
+            if name in needed and column.isna().any() or numbers and not pd.api.types.is_numeric_dtype(column):
+                raise BadInput(
+                    f"the column {name} of {self.path} is damaged, so that it is not gone on with; give another --table"
+                )
 
     def _compare(self, before: Mapping, methods: Mapping[str, Mapping]) -> None:
         """Hold what the rows were made with against what further ones would be made with."""
@@ -136,7 +149,7 @@ def origin(path: Path | None) -> dict:
         made = json.loads(beside.read_text("utf8"))
     except ValueError:
         made = None
-    if not isinstance(made, dict):
+    if not isinstance(made, dict) or not isinstance(made.get("methods", {}), dict):
         raise BadInput(f"{beside} does not say where {path} comes from; give another --table")
     return made
 
