@@ -82,13 +82,20 @@ def _folder() -> str | None:
     return None
 
 
+def _precision() -> str:
+    try:
+        return torch.get_float32_matmul_precision()
+    except RuntimeError:  # it was set in two ways that contradict each other
+        return "highest"
+
+
 # what code can change for the whole process so that other code gives other numbers: how it is read, how it is set.
 # Not the states of random generators: all that is drawn here comes from generators of its own
 GLOBALS = (
     (torch.is_grad_enabled, torch.set_grad_enabled),
     (torch.get_default_dtype, torch.set_default_dtype),
     (torch.get_default_device, lambda device: torch.set_default_device(None if device.type == "cpu" else device)),
-    (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+    (_precision, torch.set_float32_matmul_precision),
     (torch.get_num_threads, torch.set_num_threads),
     (np.geterr, lambda errors: np.seterr(**errors)),
     (lambda: warnings.filters[:], lambda filters: warnings.filters.__setitem__(slice(None), filters)),
@@ -143,9 +150,15 @@ def _told(error: BaseException) -> str:
     message = ""
     with suppress(Exception):
         message = " ".join(str(error).split()).split(". ")[0].rstrip(".")
-    python, ours = sysconfig.get_path("stdlib"), str(Path(__file__).parents[1])
+    ours = Path(__file__).parents[1]
     lines = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
-    theirs = [each for each in lines if not each[0].startswith((python, ours, "<"))]
-    nearest = [each for each in theirs if "-packages" not in each[0]] or theirs
+    lines = [each for each in lines if not each[0].startswith("<") and not Path(each[0]).is_relative_to(ours)]
+    nearest = [each for each in lines if not installed(each[0])] or [each for each in lines if "-packages" in each[0]]
     place = " at {}:{}".format(*nearest[-1]) if nearest else ""
     return f"{type(error).__name__}{message and ': '}{message[:300]}{place}"
+
+
+def installed(path: str | Path) -> bool:
+    """Whether a file is part of Python or of a package that is installed, and so not a reader's own."""
+    packages = {"site-packages", "dist-packages"} & set(Path(path).parts)
+    return bool(packages) or Path(path).is_relative_to(sysconfig.get_path("stdlib"))

@@ -7,7 +7,6 @@ import importlib.util
 import inspect
 import re
 import sys
-import sysconfig
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,7 +17,7 @@ import torch
 from torch import Tensor
 
 from helpers.errors import BadInput
-from helpers.methods.border import called, guest
+from helpers.methods.border import called, guest, installed
 
 
 def load(name: str) -> Callable[[Tensor, Tensor], Tensor]:
@@ -42,11 +41,12 @@ def method(function: Callable, name: str) -> Callable[[Tensor, Tensor], Tensor]:
     """
     if not callable(function):
         raise BadInput(f"{name} is not a function; it must be reconstruct(kspace, mask) -> image")
-    with suppress(ValueError):  # of one that is written in C and does not say what it takes
-        try:
-            inspect.signature(function).bind(None, None)
-        except TypeError as error:
-            raise BadInput(f"{name} cannot be called as reconstruct(kspace, mask): {error}") from error
+    try:
+        inspect.signature(function).bind(None, None)
+    except TypeError as error:
+        raise BadInput(f"{name} cannot be called as reconstruct(kspace, mask): {error}") from error
+    except ValueError:  # what is written in C need not say what it takes
+        pass
 
     def run(kspace: Tensor, mask: Tensor) -> object:
         # as if called by hand: it may need gradients of its own
@@ -84,8 +84,8 @@ def checksum(name: str) -> str | None:
         module = left.pop()
         if module not in found:
             files = _files(module)
-            found[module] = files if len(found) == 1 else [path for path in files if not _installed(path)]
-            left += [each for path in found[module] if not _installed(path) for each in _imports(path)]
+            found[module] = files if len(found) == 1 else [path for path in files if not installed(path)]
+            left += [each for path in found[module] if not installed(path) for each in _imports(path)]
     files = sorted({path for each in found.values() for path in each})
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest() if files else None
 
@@ -109,10 +109,6 @@ def _files(module: str) -> list[Path]:
     if folders is not None:
         return [path for folder in folders for path in Path(folder).rglob("*.py")]
     return [Path(spec.origin)] if spec.has_location else []
-
-
-def _installed(path: Path) -> bool:
-    return str(path).startswith(tuple(sysconfig.get_path(each) for each in ("stdlib", "purelib", "platlib")))
 
 
 def _imports(path: Path) -> set[str]:
