@@ -37,7 +37,8 @@ def called(
     except Exception:  # whatever an object does that is asked for its numbers
         image = None
     if image is None:
-        raise BadInput(f"{name} must return a dense tensor or array of numbers, none masked, not {_kind(returned)}")
+        words = f"{name} must return an image as a dense tensor or array of numbers, none of them masked"
+        raise BadInput(f"{words}; it returned {_kind(returned)}")
     if image.dtype == torch.bool:
         raise BadInput(f"{name} must return an image of numbers, this one is of truth values")
     if image.is_complex() and not complex_too:
@@ -72,8 +73,8 @@ def _kind(returned: object) -> str:
     if isinstance(returned, Tensor):
         return f"a tensor of {returned.dtype}, {returned.layout}, on {returned.device}"
     if isinstance(returned, np.ndarray):
-        return f"{type(returned).__name__} of {returned.dtype}"
-    return "None" if returned is None else f"{type(returned).__name__}"
+        return f"a {type(returned).__name__} of {returned.dtype}"
+    return "None" if returned is None else f"a {type(returned).__name__}"
 
 
 def _folder() -> str | None:
@@ -99,7 +100,7 @@ GLOBALS = (
     (torch.get_num_threads, torch.set_num_threads),
     (np.geterr, lambda errors: np.seterr(**errors)),
     (lambda: warnings.filters[:], lambda filters: warnings.filters.__setitem__(slice(None), filters)),
-    (_folder, os.chdir),
+    (_folder, lambda folder: folder and os.chdir(folder)),
 )
 
 
