@@ -1,4 +1,7 @@
-"""One kind of error for everything a user can get wrong."""
+"""One kind of error for everything a user can get wrong, and one way to say what was decided for them."""
+
+import sys
+from functools import lru_cache
 
 
 class BadInput(ValueError):
@@ -6,3 +9,9 @@ class BadInput(ValueError):
 
     The command line prints the sentence on standard error and exits with code 2.
     """
+
+
+@lru_cache(maxsize=None)
+def say_once(sentence: str) -> None:
+    """Say a sentence on standard error, the first time only: every slice of a file would say it again."""
+    print(sentence, file=sys.stderr)
