@@ -1,7 +1,7 @@
 """One kind of error for everything a user can get wrong, and one way to say what was decided for them."""
 
 import sys
-from functools import lru_cache
+from functools import cache
 
 
 class BadInput(ValueError):
@@ -11,7 +11,7 @@ class BadInput(ValueError):
     """
 
 
-@lru_cache(maxsize=None)
+@cache
 def say_once(sentence: str) -> None:
     """Say a sentence on standard error, the first time only: every slice of a file would say it again."""
     print(sentence, file=sys.stderr)

@@ -133,7 +133,8 @@ def sampling(measured: Tensor) -> Tensor | None:
     centered = first_row <= ny // 2 <= last_row and first_column <= nx // 2 <= last_column
     if centered and box[ellipse].float().mean() > 0.999:
         return None
-    return columns if (measured[rows] == columns).float().mean() > 0.999 else measured
+    whole = rows[first_row : last_row + 1].all() and (measured[rows] == columns).float().mean() > 0.999
+    return columns if whole else measured
 
 
 def check(kspace: Tensor, name: str) -> Tensor:

@@ -78,24 +78,26 @@ def _check_stored(found: h5py.Dataset, path: str, name: str, depth: int = 0) -> 
         mapped += source.vspace.get_select_npoints()
         beside = Path(found.file.filename).parent
         places = (beside / source.file_name, beside / Path(source.file_name).name, Path(source.file_name))
-        here = Path(found.file.filename) if source.file_name == "." else next((p for p in places if p.is_file()), None)
+        here = Path(found.file.filename) if source.file_name == "." else next(filter(Path.is_file, places), None)
         if here is None:
             raise BadInput(
                 f"{path}: {name!r} is kept in {source.file_name}, which is not there; put it beside the file"
             )
         with opened(here) as file:
             part = file.get(source.dset_name)
-            last = source.src_space.get_select_bounds()[1]
-            if (
-                not isinstance(part, h5py.Dataset)
-                or depth > 8
-                or len(last) != part.ndim
-                or any(end >= size for end, size in zip(last, part.shape))
-            ):
+            if not isinstance(part, h5py.Dataset) or depth > 8 or not _holds(part, source):
                 raise BadInput(f"{path}: {name!r} is kept in {here}, which does not hold it; export the file again")
             _check_stored(part, str(here), source.dset_name, depth + 1)
     if mapped < found.size:
         raise lost
+
+
+def _holds(part: h5py.Dataset, source: tuple) -> bool:
+    """Whether a data set is as large as an entry of `virtual_sources` takes it to be."""
+    if source.src_space.get_select_type() == h5py.h5s.SEL_ALL:
+        return part.size == source.vspace.get_select_npoints()
+    last = source.src_space.get_select_bounds()[1]
+    return len(last) == part.ndim and all(end < size for end, size in zip(last, part.shape, strict=True))
 
 
 def text(value: object, default: str) -> str:

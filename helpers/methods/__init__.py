@@ -70,8 +70,9 @@ def family(name: str) -> str:
 def load(name: str, source: str = "brain", **options) -> Method:
     """The method of that name, ready to be called as `reconstruct(kspace, mask)`.
 
-    source: whose data it is, "knee", "brain" or "stanford", or "unknown", for which the knee stands in; methods with a tuned weight take it from there unless
-    `lam` is given, and "unet", "varnet" and "irim" stand for the network of the zoo that was trained on that anatomy.
+    source: whose data it is, "knee", "brain" or "stanford", or "unknown", for which the knee stands in, as is said on
+    standard error; methods with a tuned weight take it from there unless `lam` is given, and "unet", "varnet" and
+    "irim" stand for the network of the zoo that was trained on that anatomy.
     MODULE:FUNCTION is a reader's own, see `own.load`.
     options: further arguments of the method's own function. BadInput names the choices.
     """
@@ -105,7 +106,9 @@ def tuned(name: str, source: str) -> dict:
     if entry.weight is None:
         weighted = ", ".join(each for each in REGISTRY if REGISTRY[each].weight)
         raise BadInput(f"{name} has no weight to tune; these have: {weighted}")
-    values, source = _tuned(entry.weight), _standing_in(name, source)
+    values = _tuned(entry.weight)
+    if source not in values:
+        source = _standing_in(name, source)
     if source not in values:
         raise BadInput(f"{name} was not tuned for the source {source!r}; choose one of {', '.join(values)}")
     return values[source]
