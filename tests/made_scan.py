@@ -8,7 +8,7 @@ from ismrmrd.hdf5 import acquisition_dtype
 COILS, X, Y, Z = 2, 20, 24, 18
 
 
-def brain_or_knee(*shape: int) -> np.ndarray:
+def noise_image(*shape: int) -> np.ndarray:
     """(coil, *shape) complex64 noise: no symmetry, no entry of its k-space is zero."""
     chance = np.random.default_rng(sum(shape))
     return (chance.normal(size=(COILS, *shape)) + 1j * chance.normal(size=(COILS, *shape))).astype(np.complex64)

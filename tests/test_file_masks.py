@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from made_scan import brain_or_knee, expected, inverse, transform
+from made_scan import expected, inverse, noise_image, transform
 
 from helpers.__main__ import main
 from helpers.data import FastMRI
 from helpers.errors import BadInput
 
 ROWS, COLUMNS = 40, 32
-FULL = transform(brain_or_knee(ROWS, COLUMNS, 2), (1, 2)).transpose(3, 0, 1, 2).astype(np.complex64)
+FULL = transform(noise_image(ROWS, COLUMNS, 2), (1, 2)).transpose(3, 0, 1, 2).astype(np.complex64)
 RSS = np.stack([expected(FULL.transpose(1, 2, 3, 0), number, flat=True) for number in range(2)])
 KEPT = RSS[:, 4:36]  # without a header the images are the largest square
 LINES = (np.arange(COLUMNS) % 4 == 0) | (abs(np.arange(COLUMNS) - 16) < 3)

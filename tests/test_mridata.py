@@ -8,11 +8,10 @@ import ismrmrd
 import numpy as np
 import pytest
 import torch
+from made_scan import COILS, X, Y, Z, transform
 
 from helpers.data import MRIData, mridata, open_data
 from helpers.errors import BadInput
-
-COILS, X, Y, Z = 2, 20, 24, 18
 
 XML = """<?xml version="1.0"?>
 <ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD">
@@ -31,11 +30,6 @@ def phantom(x=X) -> np.ndarray:
     image[:, :, 20:22, 4:6] = 2j
     image[1] *= 0.5j
     return image
-
-
-def transform(image: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-    """The centered orthonormal transform, by numpy."""
-    return np.fft.fftshift(np.fft.fftn(np.fft.ifftshift(image, axes), axes=axes, norm="ortho"), axes)
 
 
 def write(path, kspace, order, *, x=X, z=Z, last_slice=0, center=Y // 2, parameters="", head=lambda index, head: None):

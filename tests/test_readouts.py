@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from made_scan import COILS, X, Y, Z, brain_or_knee, expected, flag, header, junk, lines, transform, write
+from made_scan import COILS, X, Y, Z, expected, flag, header, junk, lines, noise_image, transform, write
 
 from helpers.data import MRIData, open_data
 from helpers.errors import BadInput
 
-KSPACE = transform(brain_or_knee(X, Y, Z), (1, 2, 3))
-FLAT = transform(brain_or_knee(X, Y, 3), (1, 2))
+KSPACE = transform(noise_image(X, Y, Z), (1, 2, 3))
+FLAT = transform(noise_image(X, Y, 3), (1, 2))
 SURFACE, CALIBRATION = flag("IS_SURFACECOILCORRECTIONSCAN_DATA"), flag("IS_PARALLEL_CALIBRATION")
 
 
@@ -45,7 +45,7 @@ def test_interpolated_images_are_read_at_the_encoded_size(tmp_path, views):
 
 def test_images_follow_the_field_of_view(tmp_path):
     """Oversampled along all axes and interpolated on top: what is kept is as wide as the images, not as fine."""
-    kspace = transform(brain_or_knee(40, 32, 20), (1, 2, 3))
+    kspace = transform(noise_image(40, 32, 20), (1, 2, 3))
     text = header((40, 32, 20), (40, 48, 32), encoded_mm=(320, 192, 40), recon_mm=(160, 144.02, 32))
     data = read(tmp_path, text, lines(kspace))
     assert (len(data), data.image_shape(0)) == (20, (24, 16))
@@ -59,13 +59,13 @@ def test_readouts_without_oversampling_are_not_cropped_again(tmp_path, capsys, v
     """The header still speaks of twice as many samples, of twice the field of view or not; the data decide."""
     mm = {"encoded_mm": view[0], "recon_mm": view[1]} if view else {}
     for size in (X, 2 * X) if imaged else (2 * X,):
-        kspace = transform(brain_or_knee(size, Y, Z), (1, 2, 3))
+        kspace = transform(noise_image(size, Y, Z), (1, 2, 3))
         data = read(tmp_path, header((2 * X, Y, Z), (imaged or 2 * X, Y, Z), **mm), lines(kspace))
         assert ("oversampling is taken as removed" in capsys.readouterr().err) == (size == X)
         kept = size if not imaged or view and view[0] == view[1] else X
         assert len(data) == kept
         assert right(data, kspace, kept=(kept, Y, Z))
-        flat = transform(brain_or_knee(size, Y, 2), (1, 2))
+        flat = transform(noise_image(size, Y, 2), (1, 2))
         data = read(tmp_path, header((2 * X, Y, 1), (imaged or 2 * X, Y, 1), slices=2, **mm), lines(flat, flat=True))
         assert data[1].kspace.shape == (COILS, size, Y)
         assert right(data, flat, 1, kept=(kept, Y), flat=True)
@@ -262,7 +262,7 @@ def test_a_scan_of_unknown_source_is_reconstructed(tmp_path, capsys):
     """With what was tuned on knees, and a sentence; a caller may say whose it is."""
     from helpers.__main__ import main
 
-    write(tmp_path / "scan.h5", header((X, 64, 64)), lines(transform(brain_or_knee(X, 64, 64), (1, 2, 3))))
+    write(tmp_path / "scan.h5", header((X, 64, 64)), lines(transform(noise_image(X, 64, 64), (1, 2, 3))))
     arguments = [str(tmp_path / "scan.h5"), "--method", "wavelet", "--slice", "10", "--json"]
     assert main(["reconstruct", *arguments]) == 0
     assert "what was made for knee is used" in capsys.readouterr().err
@@ -288,7 +288,7 @@ def test_any_scan_is_read_right(tmp_path, data):
     over = data.draw(st.sampled_from([1, 1.25, 2]), "oversampling")
     size, deep = round(kept[0] * over), data.draw(st.integers(1, 3), "slices") if flat else 16
     removed = data.draw(st.booleans(), "removed")
-    kspace = transform(brain_or_knee(kept[0] if removed else size, kept[1], deep), (1, 2) if flat else (1, 2, 3))
+    kspace = transform(noise_image(kept[0] if removed else size, kept[1], deep), (1, 2) if flat else (1, 2, 3))
     views = {}
     finer = 1.0
     if data.draw(st.booleans(), "views"):

@@ -33,7 +33,8 @@ class MRIData(Sequence):
     keeps its slices, with k-space (coil, readout, step 1), as fastMRI has them. The target is the RSS of that
     k-space where it is fully sampled, cropped to the images' field of view at the encoded resolution: images that
     the scanner interpolated, to a reconSpace larger than the encodedSpace (Stanford's 320 x 320 to 512 x 512), are
-    not. What else is decided about a scan, see `readouts.planned`.
+    not. Only Cartesian scans are read, and no EPI, whose lines need a correction of ghosts and of ramps. What else is
+    decided about a scan, see `readouts.planned`.
 
     Only the headers of file and readouts are read at once. The readouts of all slices are mixed in the file, so the
     first slice reads all of it, in chunks, and one volume stays in memory (1.7 GB and 20 s for 320 x 320 x 256 with
@@ -102,7 +103,7 @@ def _header(path: Path) -> Header:
         raise BadInput(f"{path}: its XML header is damaged or incomplete; export the scan again") from error
     if header.trajectory == "epi":
         raise BadInput(
-            f"{path} is an EPI scan; its lines would need a correction of ghosts and ramps before, do it first"
+            f"{path} is an EPI scan, whose lines need a correction of ghosts and ramps; only others are read"
         )
     if header.trajectory != "cartesian":
         raise BadInput(f"{path} is a scan of trajectory {header.trajectory!r}; only Cartesian scans can be read")
