@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from helpers.errors import BadInput
+from helpers.errors import BadInput, Terminated
 
 COMMANDS = Path(__file__).with_name("commands")
 
@@ -67,7 +67,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 2
 
 
+def terminate(number: int, frame: object) -> None:
+    """What a signal to terminate does."""
+    raise Terminated(128 + number)
+
+
 if __name__ == "__main__":
     # a run that is terminated removes what it has half-written, as one that is interrupted does
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    signal.signal(signal.SIGTERM, terminate)
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""One kind of error for everything a user can get wrong, and one way to say what was decided for them."""
+"""One kind of error for what a user can get wrong, the end that the system asks for, and words on the way."""
 
 import sys
 from functools import cache
@@ -9,6 +9,10 @@ class BadInput(ValueError):
 
     The command line prints the sentence on standard error and exits with code 2.
     """
+
+
+class Terminated(SystemExit):
+    """The system asks the process to end: no error, and not the end that some code called `sys.exit` for."""
 
 
 @cache

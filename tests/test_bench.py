@@ -10,7 +10,7 @@ import torch
 
 from helpers import networks as our_networks
 from helpers.__main__ import main
-from helpers.bench import attacks, bart, networks, solvers
+from helpers.bench import attacks, bart, border, networks, solvers
 from helpers.bench.contest import problem
 from helpers.training import recipes
 
@@ -118,3 +118,9 @@ def test_the_hours_of_the_matrix():
     assert [row["peer"] for row in rows] == ["corrected", "published"]
     pieces = 10 * 3 / 2  # slices, strengths, cores
     assert all(row["hours"] == pytest.approx(row["ours_s"] * pieces / 3600) and row["ours_s"] > 0 for row in rows)
+
+
+def test_the_border_of_a_reader_s_function_is_thin():
+    (row,) = border.measure(runs=3)
+    assert FIELDS <= set(row) and row["size"] == "8x320x180" and row["share"] == row["ours_s"] / row["peer_s"]
+    assert row["share"] < 0.01

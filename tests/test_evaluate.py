@@ -7,6 +7,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from helpers import methods
 from helpers.__main__ import main
 from helpers.experiments import evaluate, tuning
 from helpers.methods import tuned
@@ -80,7 +81,7 @@ def test_an_origin_that_cannot_be_read_is_a_sentence(mine, capsys):
     for words in ("{", "[]"):
         (mine / "kept.json").write_text(words)
         assert main(["evaluate", "zero-filled", "--data", "knee", *SMALL, "--table", "kept.csv"]) == 2
-        assert "does not say where" in capsys.readouterr().err.splitlines()[-1]
+        assert "kept.json is there and not of this command" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_several_masks_are_several_rows(mine):
@@ -96,7 +97,7 @@ def test_several_masks_are_several_rows(mine):
 def test_a_table_of_another_kind_is_a_sentence_and_stays(mine, capsys):
     (mine / "kept.csv").write_text("method,volume,slice,ssim\ntv,a,0,0.5\n")
     assert main(["evaluate", "zero-filled", "--data", "knee", *SMALL, "--table", "kept.csv"]) == 2
-    assert "no column seed" in capsys.readouterr().err.splitlines()[-1]
+    assert "no column identity" in capsys.readouterr().err.splitlines()[-1]
     assert (mine / "kept.csv").read_text().endswith("0.5\n")
 
 
@@ -118,8 +119,7 @@ def test_a_method_that_does_not_work_is_a_sentence(mine, capsys, method, words):
 
 def test_tuning_keeps_its_find_and_its_sweep(tmp_path, monkeypatch, capsys):
     kept, table = tmp_path / "tuned.json", tmp_path / "sweep.csv"
-    remember = tuning.remember
-    monkeypatch.setattr(tuning, "remember", lambda *found: remember(*found, path=kept))
+    monkeypatch.setattr(methods, "TUNED", kept)
     monkeypatch.setattr(tuning.sweep, "__defaults__", ((0.1, 5.0), 0, ()))
     assert main(["tune", "tv", "--source", "knee", *SMALL, "--table", str(table), "--json"]) == 0
     found = json.loads(kept.read_text())["tv"]["knee"]
@@ -130,6 +130,33 @@ def test_tuning_keeps_its_find_and_its_sweep(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(evaluate, "measure", None)  # nothing is measured again
     assert main(["tune", "tv", "--source", "knee", *SMALL, "--table", str(table)]) == 0
     assert pd.read_csv(table).equals(sweep)
+
+
+def test_a_folder_of_a_readers_is_tuned_for_itself_alone(tmp_path, monkeypatch, capsys):
+    shipped, kept = methods.TUNED.read_bytes(), tmp_path / "kept" / "tuned.json"
+    monkeypatch.setattr(methods, "READERS", kept)
+    monkeypatch.setattr(tuning.sweep, "__defaults__", ((0.123, 5.0), 0, ()))
+    assert (
+        main(["data", str(tmp_path), "--profile", "smoke", "--volumes", "1", "--split", "train", "--slices", "2"]) == 0
+    )
+    assert main(["tune", "tv", "--source", str(tmp_path), "--volumes", "1"]) == 0
+    assert methods.TUNED.read_bytes() == shipped and tuned("tv", "knee")["lam"] != 0.123
+    assert tuned("tv", str(tmp_path))["lam"] == json.loads(kept.read_text())["tv"][str(tmp_path)]["lam"] == 0.123
+    scan = str(tmp_path / "multicoil_train" / "knee-train-0000.h5")
+    capsys.readouterr()
+    ssim = []
+    for more in ([], ["--tuned-on", "knee"], ["--tuned-on", str(tmp_path)]):
+        assert main(["reconstruct", scan, "--method", "tv", "--slice", "0", "--json", *more]) == 0
+        ssim.append(json.loads(capsys.readouterr().out)["ssim"])
+    assert ssim[0] == ssim[1] != ssim[2]
+
+
+def test_all_of_a_folder_is_evaluated(tmp_path, capsys):
+    assert main(["data", str(tmp_path), "--profile", "smoke", "--volumes", "1", "--slices", "4"]) == 0
+    capsys.readouterr()
+    for more, n in (([], 4), (["--slices", "2"], 2)):
+        assert main(["evaluate", "zero-filled", "--data", str(tmp_path), "--json", *more]) == 0
+        assert json.loads(capsys.readouterr().out)["n"] == n
 
 
 def test_only_methods_with_a_weight_are_tuned(capsys):

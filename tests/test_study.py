@@ -77,7 +77,7 @@ def test_a_slice_without_a_target_is_not_scored(slices):
 
 def test_tuning_finds_a_planted_optimum():
     rows = [
-        {"lam": lam, "volume": v, "slice": 0, "ssim": 0.8 - (lam - best) ** 2}
+        {"lam": lam, "identity": str(v), "ssim": 0.8 - (lam - best) ** 2}
         for v, best in enumerate([0.2, 0.3, 0.4])
         for lam in (0.1, 0.2, 0.3, 0.4, 0.5)
     ]

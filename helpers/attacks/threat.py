@@ -8,6 +8,7 @@ from torch import Tensor
 
 from helpers.errors import BadInput
 from helpers.methods import Method
+from helpers.methods.border import called, guest
 from helpers.mri.fourier import center_crop
 from helpers.mri.noise import noise_level
 
@@ -45,7 +46,8 @@ class Threat:
 
     def images(self, e: Tensor) -> Tensor:
         """A full reconstruction of y + e: (..., coil, ky, kx) to (..., y, x), cropped to the reference."""
-        return center_crop(self.method(self.kspace + e, self.mask), tuple(self.reference.shape[-2:]))
+        image = called(self.method, self.kspace + e, self.mask, complex_too=self.reference.is_complex())
+        return center_crop(image, tuple(self.reference.shape[-2:]))
 
     def loss(self, e: Tensor) -> Tensor:
         """What an attack maximizes: ||f(y + e) - reference||^2 / ||reference||^2; (..., coil, ky, kx) to (...)."""
@@ -59,13 +61,18 @@ class Threat:
     def slope(self, e: Tensor) -> tuple[Tensor, Tensor]:
         """The loss and its gradient in e: (...) and (..., coil, ky, kx), zero off the mask.
 
-        NoGradient where the method passes none.
+        NoGradient where the method passes none, and BadInput where it passes what is none.
         """
         e = e.detach().requires_grad_()
         loss = self.loss(e)
-        if not loss.requires_grad:
+        gradient = None
+        if loss.requires_grad:
+            with guest("the gradient of this method failed with"):
+                (gradient,) = torch.autograd.grad(loss.sum(), e, allow_unused=True)
+        if gradient is None:
             raise NoGradient("this method passes no gradient; attack it without one")
-        (gradient,) = torch.autograd.grad(loss.sum(), e)
+        if not torch.isfinite(gradient).all():
+            raise BadInput("the gradient of this method is NaN or infinite, as that of the root of 0 is; avoid that")
         return loss.detach(), self.allowed(gradient)
 
     def allowed(self, e: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from helpers import __version__, methods
+from helpers.commands import _outputs
 from helpers.commands._inputs import usable
 from helpers.data import default_acquisition
 from helpers.data.slice import Slice
@@ -43,6 +44,7 @@ def slices(args: argparse.Namespace, strengths: Iterable[float], known: Sequence
     """
     if min(args.volumes, args.jobs, getattr(args, "steps", 1)) < 1 or args.seed < 0 or not min(strengths) > 0:
         raise BadInput("--volumes, --jobs and --steps must be at least 1, --seed 0, and --eps above 0")
+    _outputs.check({"--table": args.table})
     usable(args.device)
     for name in set(args.methods) - set(known):
         methods.load(name, source="knee")
@@ -51,14 +53,17 @@ def slices(args: argparse.Namespace, strengths: Iterable[float], known: Sequence
     return transfer.slices(args.data, args.profile, args.volumes, args.acquisition)
 
 
-def table(args: argparse.Namespace, keys: Sequence[str], by_method: bool) -> Table:
-    """The table that is asked for; by_method: a piece of work is that of one method, else of all together."""
+def table(args: argparse.Namespace, keys: Sequence[str], slices: Sequence[Slice], by_method: bool) -> Table:
+    """The table that is asked for, for these slices; by_method: a piece of work is one method's, else of all."""
     depends = {key: getattr(args, key) for key in DEPENDS if hasattr(args, key)} | {"code": __version__}
     parts = {name: methods.depends(name) for name in args.methods}
     if not by_method:
         depends |= {"methods": parts}
     made = lambda n: provenance(command(args), args.seed, n, args.device)  # noqa: E731
-    return Table(args.table, keys, made, depends, parts if by_method else None)
+    found = Table(args.table, keys, made, depends, parts if by_method else None)
+    for item in slices:  # what cannot stand beside its rows is refused before anything is measured
+        found.volume(item.volume, item.number, item.identity)
+    return found
 
 
 def command(args: argparse.Namespace) -> str:

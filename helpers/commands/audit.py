@@ -22,12 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     slices = _attacked.slices(args, args.eps, known=[audit.LINEAR])
     work = [
-        ((name, eps, item.volume, item.number), (name, eps, item))
-        for eps in args.eps
-        for item in slices
-        for name in args.methods
+        ((name, eps, item.identity), (name, eps, item)) for eps in args.eps for item in slices for name in args.methods
     ]
-    table = _attacked.table(args, audit.KEYS, by_method=True)
+    table = _attacked.table(args, audit.KEYS, slices, by_method=True)
     rows = measured(table, work, partial(one, args.seed, args.device), args.jobs)
     show(stats.summary(rows, ["eps", "method", "attack", "start", "steps"], "loss").to_dict("records"), args.json)
     return 0

@@ -1,8 +1,8 @@
 """Time coil maps and solvers beside sigpy and BART, gradients beside unrolling, networks beside fastMRI's modules.
 
 One thread, medians of alternating runs, CPU seconds. A solver is timed until its objective is within 1e-3 of the
-minimum. BART is timed where it is installed (Debian: bart). At last, what the whole transfer matrix would take. Takes
-three quarters of an hour, with --quick a few minutes.
+minimum. BART is timed where it is installed (Debian: bart). At last, what the border to a reader's own function costs
+beside TV, and what the whole transfer matrix would take. Takes three quarters of an hour, with --quick a few minutes.
 Example: python -m helpers bench --quick --json
 """
 
@@ -11,7 +11,7 @@ import os
 import sys
 from itertools import chain
 
-from helpers.bench import attacks, networks, solvers
+from helpers.bench import attacks, border, networks, solvers
 from helpers.commands import show
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
 
     solvers.say_what_is_missing()
     rows = solvers.measure(solvers.SIZES[:1] if args.quick else solvers.SIZES, args.runs)
-    slow = [attacks.measure(runs=args.runs), networks.measure(runs=args.runs), attacks.matrix()]
-    more = [] if args.quick else slow
+    slow = [attacks.measure(runs=args.runs), border.measure(runs=args.runs), networks.measure(runs=args.runs)]
+    more = [] if args.quick else [*slow, attacks.matrix()]
     show(chain(rows, *more), args.json)
     return 0

@@ -13,16 +13,17 @@ import sys
 from pathlib import Path
 
 from helpers import __version__, methods, stats
-from helpers.commands import show
+from helpers.commands import _outputs, show
 from helpers.commands._inputs import usable
-from helpers.data import open_data
+from helpers.data import DRAWN, open_data
 from helpers.errors import BadInput
 from helpers.experiments import evaluate
 from helpers.experiments.provenance import provenance
 from helpers.experiments.tables import Table
 from helpers.profiles import PROFILES, profile
 
-KEYS = ["method", "volume", "slice", "seed"]
+KEYS = ["method", "identity", "seed"]
+DRAWN_LIMITS = {"volumes": 20, "slices": 2}  # there is no end of drawn slices
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,8 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", nargs="+", default=["knee", "brain"], help="sources, files or folders (default: knee brain)"
     )
-    parser.add_argument("--volumes", type=int, default=20, help="volumes of each drawn source (default: 20)")
-    parser.add_argument("--slices", type=int, default=2, help="slices of each drawn volume (default: 2)")
+    parser.add_argument(
+        "--volumes", type=int, help="at most so many of each of --data (default: 20 if drawn, else all)"
+    )
+    parser.add_argument("--slices", type=int, help="at most so many of each volume (default: 2 if drawn, else all)")
     parser.add_argument("--profile", default="laptop", choices=PROFILES, help="size of drawn slices (default: laptop)")
     parser.add_argument("--seed", type=int, nargs="+", default=[0], help="seeds of the masks (default: 0)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
@@ -40,20 +43,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.volumes < 1 or args.slices < 1 or min(args.seed) < 0:
+    limits = {name: getattr(args, name) for name in ("volumes", "slices") if getattr(args, name) is not None}
+    if min(limits.values(), default=1) < 1 or min(args.seed) < 0:
         raise BadInput("--volumes and --slices must be at least 1, and --seed at least 0")
+    _outputs.check({"--table": args.table})
     usable(args.device)
     for name in args.methods:
         methods.load(name)  # what is wrong with a name is said before anything is measured
     table = known(args)
     size, have = profile(args.profile), table.have
     for data in args.data:
-        slices = open_data(data, profile=size, split="test", volumes=args.volumes, slices=args.slices)
+        slices = open_data(data, profile=size, split="test", **(DRAWN_LIMITS if data in DRAWN else {}) | limits)
         for name in args.methods:
             for seed in args.seed:
-                skip = lambda name, item, seed=seed: (name, item.volume, item.number, seed) in have  # noqa: E731
+
+                def skip(name, item, seed=seed):
+                    table.volume(item.volume, item.number, item.identity)  # refuses what cannot stand beside its rows
+                    return (name, item.identity, seed) in have
+
                 for row in evaluate.rows([name], slices, skip=skip, device=args.device, progress=True, seed=seed):
                     table.add([row | {"seed": seed}])
+                    have.add((row["method"], row["identity"], seed))
     if table.rows.empty:
         raise BadInput(f"nothing to score: no slice of {', '.join(args.data)} has a target")
     for sentence in evaluate.worse_than_nothing(table.rows):
@@ -65,8 +75,8 @@ def run(args: argparse.Namespace) -> int:
 def known(args: argparse.Namespace) -> Table:
     """The table with what was measured so far; rows of methods that have changed since are measured anew."""
     command = f"python -m helpers evaluate {shlex.join(args.methods)} --data {shlex.join(args.data)}"
-    command += f" --volumes {args.volumes} --slices {args.slices} --profile {args.profile}"
-    command += f" --seed {' '.join(map(str, args.seed))} --table {args.table}"
+    given = [f" --{name} {getattr(args, name)}" for name in DRAWN_LIMITS if getattr(args, name) is not None]
+    command += f"{''.join(given)} --profile {args.profile} --seed {' '.join(map(str, args.seed))} --table {args.table}"
     return Table(
         args.table,
         KEYS,

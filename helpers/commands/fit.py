@@ -14,7 +14,7 @@ from pathlib import Path
 from torch import Tensor
 
 from helpers import __version__
-from helpers.commands import show
+from helpers.commands import _outputs, show
 from helpers.commands._inputs import usable
 from helpers.data import DRAWN, open_data
 from helpers.errors import BadInput
@@ -54,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
     settings = replace(FITS[args.method], **{name: value for name, value in asked.items() if value is not None})
     if min(args.slice, args.seed) < 0 or settings.steps < 1 or args.look < LOOK or args.look % LOOK:
         raise BadInput(f"--slice and --seed are at least 0, --steps 1, and --look a multiple of {LOOK}")
+    _outputs.check({"--table": args.table})
     drawn = (
         {"profile": profile(args.profile), "volumes": args.slice // 2 + 1, "slices": 2} if args.data in DRAWN else {}
     )
@@ -65,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
         raise BadInput(f"{args.data} has no reference: there is nothing to score against")
     mask = evaluate.mask_of(item, seed=args.seed)
     where = {"method": args.method, "source": item.source, "volume": item.volume, "slice": item.number}
+    identity = {"identity": item.identity}
     command = f"python -m helpers fit {args.method} --data {shlex.quote(args.data)}"
     command += f" --slice {args.slice} --profile {args.profile} --steps {settings.steps} --look {args.look}"
     command += f" --precision {settings.precision}"
@@ -73,7 +75,10 @@ def run(args: argparse.Namespace) -> int:
         args.table,
         COLUMNS,
         lambda n: provenance(command, args.seed, n, args.device),
-        {"profile": args.profile, "seed": args.seed, "look": args.look, "code": __version__} | where | asdict(settings),
+        {"profile": args.profile, "seed": args.seed, "look": args.look, "code": __version__}
+        | where
+        | identity
+        | asdict(settings),
     )
 
     def score(look: dict, image: Tensor) -> None:
@@ -89,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
         settings,
         args.seed,
         watch=score,
-        checkpoint=args.checkpoints / f"{args.method}-{settings.precision}-{item.volume}-{item.number}-{args.seed}.pt",
+        checkpoint=args.checkpoints / f"{args.method}-{settings.precision}-{item.identity}-{args.seed}.pt",
         progress=True,
     )
     scored = [look for look in found.trajectory if "ssim" in look]

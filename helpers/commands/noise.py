@@ -11,7 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from helpers import __version__
-from helpers.commands import show
+from helpers.commands import _outputs, show
 from helpers.errors import BadInput
 from helpers.experiments import noise_levels
 from helpers.experiments.provenance import provenance
@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.seed < 0:
         raise BadInput("--seed must be at least 0")
+    _outputs.check({"--table": args.table})
     command = f"python -m helpers noise --profile {args.profile} --seed {args.seed} --table {args.table}"
     depends = {"profile": args.profile, "seed": args.seed, "code": __version__}
     table = Table(args.table, noise_levels.KEYS, lambda n: provenance(command, args.seed, n), depends)

@@ -17,11 +17,12 @@ import h5py
 import numpy as np
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 from tqdm import tqdm
 
 from helpers import methods
-from helpers.commands import show
+from helpers.commands import _outputs, show
 from helpers.commands._inputs import scans, usable, wanted
 from helpers.data import Slice
 from helpers.errors import BadInput
@@ -71,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
     work = [(data, index) for name in args.files for data in [scans(name)] for index in wanted(data, name, args.slice)]
     if args.out and len({data.places[index][0] for data, index in work}) > 1:
         raise BadInput("--out holds one volume; give one FILE")
+    _outputs.check({"--out": args.out, "--png": args.png}, {data.places[index][0] for data, index in work})
     images: list[Tensor] = []
     kept = images.append if args.out or args.png else lambda image: None
     show(rows(args, work, device, kept), args.json)
@@ -138,6 +140,7 @@ def drawn(args: argparse.Namespace, item: Slice, seed: int) -> Tensor:
 def write_images(path: Path, images: list[Tensor]) -> None:
     """Write images of one volume as fastMRI takes submissions: `reconstruction` (slice, y, x) float32."""
     with written_aside(path) as part, h5py.File(part, "w") as file:
+        file.attrs[_outputs.MARK] = _outputs.MAKER
         file["reconstruction"] = torch.stack(images).numpy().astype(np.float32)
 
 
@@ -147,5 +150,7 @@ def write_picture(path: Path, images: list[Tensor]) -> None:
     gray = [image / torch.quantile(image, 0.995).clamp_min(torch.finfo().tiny) for image in images]
     padded = [torch.nn.functional.pad(image, (0, 0, 0, height - len(image))) for image in gray]
     pixels = (torch.cat(padded, 1).clamp(0, 1) * 255).byte().numpy()
+    made = PngInfo()
+    made.add_text(_outputs.MARK, _outputs.MAKER)
     with written_aside(path) as part:
-        Image.fromarray(pixels).save(part, "png")
+        Image.fromarray(pixels).save(part, "png", pnginfo=made)

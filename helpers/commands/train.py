@@ -123,6 +123,11 @@ def recipe_of(name: str, args: argparse.Namespace) -> Recipe:
 def trained(recipe: Recipe, args: argparse.Namespace) -> dict:
     """The card of a network when its training has ended, or had ended before."""
     checkpoint = checkpoint_of(recipe, args.checkpoints, args.restart)
+    path = args.out / f"{recipe.name}.safetensors"
+    if recipe.name in zoo.names(args.out):
+        zoo.card(recipe.name, args.out)  # a file of that name that is none is somebody's, and not written over
+    elif path.exists():
+        raise BadInput(f"{path} is there without a card, so that it is not of this command; choose another --out")
     if args.fresh:
         checkpoint.unlink(missing_ok=True)
     elif not checkpoint.is_file() and recipe.name in zoo.names(args.out):

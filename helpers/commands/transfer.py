@@ -29,12 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     slices = _attacked.slices(args, args.eps)
     work = [
-        ((protocol, eps, item.volume, item.number), (protocol, eps, item))
+        ((protocol, eps, item.identity), (protocol, eps, item))
         for eps in args.eps
         for protocol in args.protocol
         for item in slices
     ]
-    table = _attacked.table(args, transfer.KEYS, by_method=False)
+    table = _attacked.table(args, transfer.KEYS, slices, by_method=False)
     rows = measured(table, work, partial(one, tuple(args.methods), args.steps, args.seed, args.device), args.jobs)
     show(stats.summary(rows, ["protocol", "eps", "attacked", "method"]).to_dict("records"), args.json)
     return 0

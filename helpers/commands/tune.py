@@ -1,9 +1,10 @@
 """Tune regularization weights, or the settings of an un-trained network, on the training slices of a source.
 
-Tries a grid of weights on slices that no test uses and keeps the one with the best mean SSIM in
-helpers/methods/tuned.json, where every command and chapter looks it up. Of an un-trained network each setting is tried
-at other values, one at a time; its settings stand in helpers/untrained/recipes.py and are not changed. With --table
-every score of the sweep is written, too. Examples:
+Tries a grid of weights on slices that no test uses and keeps the one with the best mean SSIM: of a drawn source in
+helpers/methods/tuned.json, where every command and chapter looks it up; of your file or folder in _build/tuned.json,
+for `reconstruct --tuned-on FOLDER`. Of an un-trained network each setting is tried at other values, one at a time; its
+settings stand in helpers/untrained/recipes.py and are not changed. With --table every score of the sweep is written,
+too. Examples:
   python -m helpers tune wavelet tv --source knee brain stanford --volumes 24
   python -m helpers tune convdecoder --source knee brain --volumes 3 --table results/tuning_untrained.csv
 """
@@ -14,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from helpers import __version__, methods, stats
-from helpers.commands import show
-from helpers.data import open_data
+from helpers.commands import _outputs, show
+from helpers.data import DRAWN, open_data
 from helpers.errors import BadInput
 from helpers.experiments import tuning
 from helpers.experiments.provenance import provenance
@@ -23,10 +24,10 @@ from helpers.experiments.tables import Table
 from helpers.profiles import PROFILES, profile
 from helpers.untrained.recipes import FITS
 
-KEYS_OF_WEIGHTS = ["method", "source", "volume", "slice", "lam"]
-KEYS = ["method", "source", "volume", "slice", "setting", "value"]
-SETTINGS = [*KEYS, "snr", "ssim", "psnr", "nmse", "ssim_object", "seconds"]
-COLUMNS = ["method", "source", "lam", "volume", "slice", "snr", "ssim", "psnr", "nmse", "ssim_object"]
+KEYS_OF_WEIGHTS = ["method", "source", "identity", "lam"]
+KEYS = ["method", "source", "identity", "setting", "value"]
+SETTINGS = [*KEYS, "volume", "slice", "snr", "ssim", "psnr", "nmse", "ssim_object", "seconds"]
+COLUMNS = ["method", "source", "lam", "volume", "slice", "identity", "snr", "ssim", "psnr", "nmse", "ssim_object"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.volumes < 1 or args.seed < 0:
         raise BadInput("--volumes must be at least 1, and --seed at least 0")
+    _outputs.check({"--table": args.table})
     fitted = [method in FITS for method in args.methods]
     if any(fitted) and not all(fitted):
         raise BadInput("weights and un-trained networks are tuned by commands of their own, since their tables differ")
@@ -64,10 +66,14 @@ def weights(args: argparse.Namespace, command: str) -> Iterator[dict]:
             have = {key[2:] for key in table.have if key[:2] == (method, source)}
             for row in tuning.sweep(method, slices, seed=args.seed, have=have):
                 table.add([{name: row[name] for name in COLUMNS}])
-            rows = table.rows[(table.rows["method"] == method) & (table.rows["source"] == source)]
+            here = table.rows["identity"].isin([item.identity for item in slices])
+            rows = table.rows[(table.rows["method"] == method) & (table.rows["source"] == source) & here]
             found = tuning.best(rows)
             made = provenance(command, args.seed, found["n"])
-            tuning.remember(method, source, found | {"profile": args.profile} | made)
+            drawn = data in DRAWN
+            kept = source if drawn else str(Path(data).resolve())
+            found_at = methods.TUNED if drawn else methods.READERS
+            tuning.remember(method, kept, found | {"profile": args.profile} | made, found_at)
             yield {"method": method, "source": source} | found
 
 
@@ -79,8 +85,8 @@ def settings(args: argparse.Namespace, command: str) -> Iterator[dict]:
     for data in args.source:
         slices = open_data(data, profile=profile(args.profile), split="train", volumes=args.volumes, slices=1)
         for method in args.methods:
-            done = {key[2:4] for key in table.have if key[0] == method}
-            left = [item for item in slices if (item.volume, item.number) not in done]
+            done = {key[2] for key in table.have if key[0] == method}
+            left = [item for item in slices if item.identity not in done]
             for rows in tuning.around(method, left, seed=args.seed):
                 table.add([{name: row[name] for name in SETTINGS} for row in rows])
     yield from stats.summary(table.rows, ["source", "method", "setting", "value"]).to_dict("records")

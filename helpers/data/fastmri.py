@@ -15,7 +15,7 @@ from torch import Tensor
 
 from helpers.data import boxes as annotations
 from helpers.data.hdf5 import dataset, listed, opened, text
-from helpers.data.slice import Box, Slice
+from helpers.data.slice import Box, Slice, checksum
 from helpers.errors import BadInput
 from helpers.files import written_aside
 from helpers.mri.fourier import center_crop, ifft2c
@@ -230,6 +230,8 @@ def _read(volume: Volume, number: int, boxes: tuple[Box, ...]) -> Slice:
             kspace = torch.from_numpy(file["kspace"][number].astype(np.complex64))
         reference = file["reconstruction_rss"][number] if "reconstruction_rss" in file else None
         mask = _mask(file, kspace.shape[-2:])
+        middle = np.ascontiguousarray(file["kspace"][volume.count // 2, 0, kspace.shape[-2] // 2])
+        origin = checksum(str(file["kspace"].shape), middle.tobytes().hex())
         acquisition = text(file.attrs.get("acquisition"), "unknown")
         anatomy = text(file.attrs.get("anatomy"), _anatomy(acquisition))
         source = text(file.attrs.get("source"), anatomy)
@@ -270,6 +272,7 @@ def _read(volume: Volume, number: int, boxes: tuple[Box, ...]) -> Slice:
         snr=known if np.isfinite(known) else None,
         peak=peak if reference is not None and np.isfinite(peak) and peak > 0 else None,
         boxes=boxes,
+        origin=origin,
     )
 
 

@@ -16,7 +16,7 @@ from helpers.data.fastmri import SMALLEST, check, chosen
 from helpers.data.hdf5 import opened
 from helpers.data.mrd_header import Header, parsed
 from helpers.data.readouts import REVERSE, Plan, mask, planned
-from helpers.data.slice import Slice
+from helpers.data.slice import Slice, checksum
 from helpers.errors import BadInput
 from helpers.mri.fourier import center_crop, ifft2c
 from helpers.mri.rss import rss
@@ -67,7 +67,8 @@ class MRIData(Sequence):
 
     def __getitem__(self, index: int) -> Slice:
         number, modified = self._numbers[index], self.path.stat().st_mtime_ns
-        kspace = check(_volume(self.path, modified)[number], f"{self.path}, slice {number}")
+        volume = _volume(self.path, modified)
+        kspace = check(volume[number], f"{self.path}, slice {number}")
         sampled = mask(_plan(self.path, modified).lines, number, self.header)
         target = center_crop(rss(ifft2c(kspace)), self.image_shape(index)).contiguous() if sampled is None else None
         return Slice(
@@ -79,6 +80,7 @@ class MRIData(Sequence):
             anatomy=self.anatomy,
             source=self.source,
             mask=sampled,
+            origin=checksum(str(tuple(volume.shape)), volume[len(volume) // 2, 0]),
         )
 
 

@@ -12,7 +12,7 @@ from helpers.data.drawing.finding import add_findings, box_around
 from helpers.data.drawing.knee import draw_knee
 from helpers.data.drawing.measurement import SUPERSAMPLING, Scan
 from helpers.data.drawing.tissue import signals
-from helpers.data.slice import Slice
+from helpers.data.slice import Slice, checksum
 from helpers.errors import BadInput
 from helpers.profiles import PROFILES, Profile
 
@@ -49,6 +49,7 @@ class Subject:
             raise BadInput(f"a seed is a whole number from 0 on, not {seed!r}")
         self.source, self.profile, self.split = source, profile, split
         self.volume = f"{source}-{split}-{seed:04d}"
+        self.origin = checksum(repr((source, split, seed, profile, sorted(overrides.items()))))
         self.anatomy = "brain" if source == "brain" else "knee"
         self.chance = chance = Chance(SOURCES[source], SPLITS[split], seed)
         self.contrast, self.plane, snr, coils = self._settings(**overrides)
@@ -121,6 +122,8 @@ class Subject:
             source=self.source,
             snr=float(self.snr),
             boxes=tuple(box for box in boxes if box is not None),
+            origin=self.origin,
+            drawn=f"slice {number} of {of}, {'with' if pathology else 'without'} its findings",
         )
 
 

@@ -1,5 +1,6 @@
 """What every source of data yields: one slice of one volume."""
 
+import hashlib
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -37,6 +38,8 @@ class Slice:
     snr          foreground signal over noise, where known
     peak         maximum of the targets of its volume, where the file says it
     boxes        annotated findings
+    origin       checksum of what tells the volume from another one of the same name
+    drawn        of a drawn slice, what its arrays follow from, beside its origin: machines differ in their last digits
     """
 
     kspace: Tensor
@@ -50,11 +53,19 @@ class Slice:
     snr: float | None = None
     peak: float | None = None
     boxes: tuple[Box, ...] = field(default=())
+    origin: str = ""
+    drawn: str = ""
 
     @property
     def id(self) -> str:
         """Name of the slice, unique within a source."""
         return f"{self.volume}:{self.number}"
+
+    @property
+    def identity(self) -> str:
+        """What the slice is, whatever its file is called and wherever it lies: its origin and a checksum of its own."""
+        own = (self.drawn,) if self.drawn else (self.kspace, self.target, self.mask)
+        return f"{self.origin}-{checksum(*own)}"
 
     def seed(self, seed: int) -> int:
         """The seed of what is drawn for this slice alone, such as noise: another one for every slice and seed."""
@@ -68,3 +79,14 @@ class Slice:
         """The slice with its tensors on a device, where masks are drawn and methods compute."""
         moved = {name: getattr(self, name) for name in ("kspace", "target", "mask")}
         return replace(self, **{name: each if each is None else each.to(device) for name, each in moved.items()})
+
+
+def checksum(*parts: Tensor | str | None) -> str:
+    """Twelve digits that tell arrays and texts from others."""
+    digest = hashlib.blake2b(digest_size=6)
+    for part in parts:
+        kind = f"{part.dtype} {tuple(part.shape)}" if isinstance(part, Tensor) else part
+        digest.update(repr(kind).encode())
+        if isinstance(part, Tensor):
+            digest.update(part.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -24,20 +24,20 @@ LINEAR = "sense, complex image"  # whose exact worst case is known
 METHODS = (LINEAR, "sense", "wavelet", "tv", "unet", "varnet", "convdecoder")
 STEPS = (5, 10, 20, known.STEPS)
 EPS = 0.02
-KEYS = ["method", "eps", "volume", "slice"]  # what is audited in one piece
+KEYS = ["method", "eps", "identity"]  # what is audited in one piece
 
 
 def rows(item: Slice, name: str, eps: float = EPS, seed: int = 0) -> Iterator[dict]:
     """Every attack on a method for one slice, with more and more steps where it has any: one row each.
 
     Columns: method, attack, start (of a gradient attack: noise, or the worst for SENSE; else none), steps (0 where
-    there are none), eps, volume, slice, clean (the loss without a perturbation), loss, exact (the largest there is,
-    where it is known), flattened (share of the increase that the last quarter of the steps gained), first_gradient,
-    last_gradient (norms, relative to the largest on the way).
+    there are none), eps, volume, slice, identity, clean (the loss without a perturbation), loss, exact (the largest
+    there is, where it is known), flattened (share of the increase that the last quarter of the steps gained),
+    first_gradient, last_gradient (norms, relative to the largest on the way).
     """
     mask, seed = evaluate.mask_of(item, seed=seed), item.seed(seed)
     y = mask * item.kspace
-    where = {"method": name, "eps": eps, "volume": item.volume, "slice": item.number}
+    where = {"method": name, "eps": eps, "volume": item.volume, "slice": item.number, "identity": item.identity}
     exact = float("nan")
     if name == LINEAR:
         sense = Sense.estimated(y, mask)

@@ -4,15 +4,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import pandas as pd
-import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from helpers import methods
 from helpers.data import open_data
 from helpers.data.slice import Slice
-from helpers.errors import BadInput
 from helpers.methods import Method, zero_filled
+from helpers.methods.border import called
 from helpers.mri import masks, metrics
 from helpers.profiles import Profile
 
@@ -44,15 +43,10 @@ def mask_of(
 def reconstruct(method: Method, item: Slice, mask: Tensor) -> Tensor:
     """What a method makes of the measured part of a slice, cropped to the target: (y, x) real.
 
-    The method sees mask * kspace and the mask, nothing else. Raises BadInput where its image cannot be scored.
+    The method sees mask * kspace and the mask, nothing else, and they are copies. Raises BadInput where its image
+    cannot be scored.
     """
-    image = method(mask * item.kspace, mask)
-    expected = tuple(item.kspace.shape[-2:])
-    if tuple(image.shape) != expected:
-        raise BadInput(f"a method must return an image of {expected}, this one returned {tuple(image.shape)}")
-    if image.is_complex() or not torch.isfinite(image).all():
-        raise BadInput("a method must return a real, finite image")
-    return item.crop(image)
+    return item.crop(called(method, mask * item.kspace, mask))
 
 
 def evolution(item: Slice) -> tuple[Callable[[dict, Tensor], None], list[tuple[int, Tensor]]]:
@@ -82,6 +76,7 @@ def measure(name: str, method: Method, item: Slice, mask: Tensor) -> dict:
         "acquisition": item.acquisition,
         "volume": item.volume,
         "slice": item.number,
+        "identity": item.identity,
         "snr": item.snr,
         "acceleration": masks.realized_acceleration(mask),
     }

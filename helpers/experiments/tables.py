@@ -11,12 +11,17 @@ from tqdm import tqdm
 
 from helpers.errors import BadInput
 from helpers.files import written_aside
+from helpers.mri import metrics
+
+OF_A_SLICE = ["volume", "slice"]
+NUMBERS = ("slice", "seed", "lam", "eps", "snr", "psnr_zero_filled", "acceleration", "seconds")
 
 
 class Table:
     """Rows that are kept as they come, in a CSV beside a .json that says where they come from; the one that is resumed.
 
-    path: the CSV, None to keep nothing; keys: columns that name what was measured; made: number of rows to provenance;
+    path: the CSV, None to keep nothing; keys: columns that name what was measured, "identity" for a slice (its name and
+    number may be those of another file); made: number of rows to provenance;
     depends: all that rows depend on and the keys do not name, as plain values; methods: the same by method, for a table
     with a column `method` among its keys. BadInput for a table of something else, or whose rows depend on something
     else; rows of methods that have changed since are forgotten, and so measured again.
@@ -32,15 +37,32 @@ class Table:
     ):
         self.path, self.keys, self.made = path, list(keys), made
         there = path is not None and path.is_file()
-        self.rows = read(path) if there else pd.DataFrame(columns=self.keys)
-        if missing := [key for key in self.keys if key not in self.rows]:
+        needed = [*self.keys, *(OF_A_SLICE if "identity" in self.keys else [])]
+        self.rows = read(path) if there else pd.DataFrame(columns=needed)
+        if missing := [key for key in needed if key not in self.rows]:
             raise BadInput(
                 f"{path} has no column {missing[0]}, so that it cannot be gone on with; give another --table"
             )
+        self._check(needed)
         before = origin(path) if there else {}
         self.depends, self.methods = plain(depends), before.get("methods", {}) | plain(methods or {})
         if there:
             self._compare(before, plain(methods or {}))
+        self._slices: dict[tuple[str, int], str] = {}  # identity by volume and number
+        if "identity" in self.keys:
+            known = self.rows[[*OF_A_SLICE, "identity"]].drop_duplicates()
+            self._slices = {(volume, number): identity for volume, number, identity in known.itertuples(index=False)}
+        self._origins = {volume: _origin(identity) for (volume, _), identity in self._slices.items()}
+
+    def _check(self, needed: Sequence[str]) -> None:
+        """BadInput for rows that do not say what they are, or that hold words where numbers belong."""
+        for name in self.rows if len(self.rows) else ():
+            column = self.rows[name]
+            numbers = name in (*metrics.SCORES, *NUMBERS)
+            if name in needed and column.isna().any() or numbers and not pd.api.types.is_numeric_dtype(column):
+                raise BadInput(
+                    f"the column {name} of {self.path} is damaged, so that it is not gone on with; give another --table"
+                )
 
     def _compare(self, before: Mapping, methods: Mapping[str, Mapping]) -> None:
         """Hold what the rows were made with against what further ones would be made with."""
@@ -60,15 +82,34 @@ class Table:
         """The values of the keys of all rows."""
         return set(self.rows[self.keys].itertuples(index=False, name=None))
 
+    def volume(self, volume: str, number: int, identity: str) -> str:
+        """The name under which the volume of a slice stands here: its own, or, where that is another's, a longer one.
+
+        BadInput where the table has another slice of that number of the same volume.
+        """
+        own, longer = _origin(identity), f"{volume}-{_origin(identity)}"
+        name = volume if self._origins.setdefault(volume, own) == own else longer
+        if self._slices.setdefault((name, number), identity) != identity:
+            raise BadInput(
+                f"slice {number} of {volume} is another one than that in {self.path}: the file has changed, or another"
+                " number of slices was drawn; give another --table"
+            )
+        return name
+
     def drop(self, stale: pd.Series) -> None:
         """Forget rows, which are measured again; the file changes with the next row that is kept."""
         self.rows = self.rows[~stale.astype(bool)]
 
     def add(self, rows: Iterable[Mapping], ordered: bool = False) -> None:
         """Keep further rows, in the order of the keys if so ordered."""
+        if "identity" in self.keys:
+            rows = [row | {"volume": self.volume(row["volume"], row["slice"], row["identity"])} for row in rows]
         self.rows = pd.DataFrame([*self.rows.to_dict("records"), *rows])
         if ordered:
-            self.rows = self.rows.sort_values(self.keys, kind="stable")
+            order = [key for key in self.keys if key != "identity"]
+            self.rows = self.rows.sort_values(
+                [*order, *OF_A_SLICE] if "identity" in self.keys else order, kind="stable"
+            )
         self.keep()
 
     def keep(self) -> None:
@@ -90,7 +131,7 @@ def measured(
     own with one thread, so that results do not depend on how many run.
     """
     have, work = table.have, list(work)
-    left = [arguments for key, arguments in work if key not in have]
+    left = list({key: arguments for key, arguments in work if key not in have}.values())
     with get_context("forkserver").Pool(jobs, torch.set_num_threads, (1,)) as pool:
         for new in tqdm(pool.imap_unordered(function, left), "pieces of work", len(left)):
             table.add(new, ordered=True)
@@ -108,7 +149,7 @@ def origin(path: Path | None) -> dict:
         made = json.loads(beside.read_text("utf8"))
     except ValueError:
         made = None
-    if not isinstance(made, dict):
+    if not isinstance(made, dict) or not isinstance(made.get("methods", {}), dict):
         raise BadInput(f"{beside} does not say where {path} comes from; give another --table")
     return made
 
@@ -119,9 +160,14 @@ def read(path: Path) -> pd.DataFrame:
     BadInput for a file that is no table.
     """
     try:
-        return pd.read_csv(path, dtype={"volume": str})
+        return pd.read_csv(path, dtype={"volume": str, "identity": str})
     except (ValueError, pd.errors.ParserError) as error:
         raise BadInput(f"{path} is no table, so that it cannot be gone on with; give another --table") from error
+
+
+def _origin(identity: str) -> str:
+    """The part of a slice's identity that is its volume's."""
+    return identity.partition("-")[0]
 
 
 def plain(values: Mapping) -> dict:

@@ -24,7 +24,7 @@ PUBLISHED = (*published.attacks.RATES, "wavelet", "convdecoder")  # what the not
 COUNT = 10  # slices
 EPS = (0.02, 0.04, 0.08)  # the last is that of the notebooks
 PROTOCOLS = ("corrected", "published")
-KEYS = ["protocol", "eps", "volume", "slice"]  # what is measured in one piece
+KEYS = ["protocol", "eps", "identity"]  # what is measured in one piece
 
 
 def slices(data: str = "knee", size: str = "laptop", count: int = COUNT, acquisition: str | None = None) -> list[Slice]:
@@ -87,6 +87,7 @@ def rows(
                 "eps": eps,
                 "volume": item.volume,
                 "slice": item.number,
+                "identity": item.identity,
                 **metrics.scores(image, item.target),
                 "distance": float((image - before).norm() / before.norm()),
                 "realized": realized(e, y),

@@ -15,7 +15,6 @@ from helpers.sparsity.proximal_gradient import GRID
 from helpers.untrained.recipes import FITS
 
 AROUND = {"steps": (300, 600, 1200), "mu": (0.01, 0.03, 0.1), "consistency": (30, 65, 130, 260)}
-TUNED = Path(methods.__file__).with_name("tuned.json")
 
 
 def sweep(
@@ -25,12 +24,12 @@ def sweep(
 
     method: one with a parameter `lam`, a multiple of the noise level (see `proximal_gradient.weight`); rows carry `lam`
     beside what `evaluate.measure` gives. Each slice is measured under its volume's own mask (4x random lines).
-    have: (volume, slice, lam) of rows that are there already.
+    have: (identity, lam) of rows that are there already.
     """
     for item in tqdm(slices, desc=f"tuning {method}"):
         mask = evaluate.mask_of(item, seed=seed)
         for lam in grid:
-            if (item.volume, item.number, lam) in have:
+            if (item.identity, lam) in have:
                 continue
             row = evaluate.measure(method, methods.load(method, source=item.source, lam=lam), item, mask)
             yield {**row, "lam": lam}
@@ -63,12 +62,15 @@ def best(rows: pd.DataFrame) -> dict:
         "lam": float(means.idxmax()),
         "ssim": round(float(means.max()), 5),
         "within_0.002": [float(near.min()), float(near.max())],
-        "n": int(rows.groupby(["volume", "slice"]).ngroups),
+        "n": int(rows["identity"].nunique()),
     }
 
 
-def remember(method: str, source: str, found: dict, path: Path = TUNED) -> None:
-    """Keep what was found where `methods.tuned` looks it up; what is there for other methods and sources stays."""
+def remember(method: str, source: str, found: dict, path: Path) -> None:
+    """Keep what was found where `methods.tuned` looks it up; what is there for other methods and sources stays.
+
+    path: `methods.TUNED` for drawn sources, `methods.READERS` for others.
+    """
     values = json.loads(path.read_text("utf8")) if path.is_file() else {}
     values.setdefault(method, {})[source] = found
     with written_aside(path) as part:

@@ -2,17 +2,45 @@
 
 import inspect
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import matplotlib.pyplot as plt
 import pandas as pd
 from IPython.display import Markdown, display
 
+from helpers import methods
+from helpers.data import DRAWN
+from helpers.experiments import evaluate
+from helpers.figures.images import images
 from helpers.findings import verdicts
+from helpers.profiles import Profile
 
 
 def say(sentence: str) -> None:
     """Show a sentence with computed numbers in it; the sentence is Markdown."""
     display(Markdown(sentence))
+
+
+def referenced(data: str, size: Profile, names: Sequence[str] = (), instead: str = "") -> str:
+    """The data of a chapter that needs references: `data`, or drawn ones where `data` have none, which is said.
+
+    data: what the reader gave; size: how much of it the chapter looks at; names: methods whose images of the reader's
+    first slice are shown then; instead: the drawn source that takes its place, "" for the chapter's own.
+    """
+    slices = [] if data in ("", *DRAWN) else evaluate.chapter_slices(data, size)
+    if not slices or any(item.target is not None for item in slices):
+        return data
+    item = slices[0]
+    say(
+        f"**{item.volume} and the other data given hold no references**, so that nothing can be scored on them."
+        + (" What the methods make of them:" if names else " This chapter is shown on drawn slices instead.")
+    )
+    if names:
+        found = {name: evaluate.reconstruct(methods.load(name, source=item.source), item, item.mask) for name in names}
+        display(images(found, columns=len(found)))
+        plt.close("all")
+        say("The rest of the chapter is shown on drawn slices instead.")
+    return instead
 
 
 def claims(table: pd.DataFrame) -> None:

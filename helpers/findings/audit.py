@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from helpers.experiments.audit import KEYS, LINEAR
+from helpers.experiments.audit import LINEAR
 
+PIECE = ["method", "eps", "volume", "slice"]  # what is audited in one piece
 FLAT = 0.05  # of the increase: a curve that gains less in its last quarter has come to its end
 
 
@@ -14,7 +15,7 @@ def shares(table: pd.DataFrame) -> pd.DataFrame:
     by: the attack and where it starts, in words.
     """
     increase = table["loss"] - table["clean"]
-    groups = [table[key] for key in KEYS]
+    groups = [table[key] for key in PIECE]
     worst = increase.groupby(groups).transform("max")
     known = (table["exact"] - table["clean"]).fillna(worst)
     by = table["attack"] + (" from " + table["start"]).where(table["start"] != "none", "")
@@ -29,7 +30,7 @@ def deep_or_wide(table: pd.DataFrame) -> pd.DataFrame:
     """
     most = table["steps"].max()
     apgd = table[(table["attack"] == "apgd") & ~table["method"].eq(LINEAR)]
-    best = apgd.groupby([*KEYS, "steps", "start"])["share"].max().unstack("start")
+    best = apgd.groupby([*PIECE, "steps", "start"])["share"].max().unstack("start")
     means = {
         f"{most} steps from the worst for SENSE": best["the worst for SENSE"].xs(most, level="steps"),
         f"{most // 2} from two starts": best.max(axis=1).xs(most // 2, level="steps"),
@@ -43,7 +44,7 @@ def late_gains(table: pd.DataFrame) -> pd.Series:
     table: of `shares`. Means over slices, as shares of all that was found, at the largest number of steps.
     """
     last = table[(table["attack"] == "apgd") & (table["steps"] == table["steps"].max())]
-    ours = last.groupby(KEYS).tail(1)  # from the worst for SENSE; LINEAR, whose worst that is, from noise
+    ours = last.groupby(PIECE).tail(1)  # from the worst for SENSE; LINEAR, whose worst that is, from noise
     return ours.groupby("method")["flattened"].mean()
 
 

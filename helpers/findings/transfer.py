@@ -57,6 +57,22 @@ def lost(table: pd.DataFrame, score: str = "ssim") -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def spread(table: pd.DataFrame, again: pd.DataFrame, score: str = "ssim") -> pd.DataFrame:
+    """How far the same command on another machine comes from a table: a row a strength and what was attacked.
+
+    again: what it measured there, each method under noise and its own attacks alone. Columns: slices, "largest", of
+    one slice, and "of the mean", absolute differences of the score. Attacks magnify the last digit of a processor.
+    """
+    keys = ["protocol", "attacked", "method", "eps", "volume", "slice"]
+    both = again.merge(table, on=keys, suffixes=(" again", ""))
+    difference = both[f"{score} again"] - both[score]
+    kind = both["attacked"].where(both["attacked"].isin(["nothing", "noise"]), "its own")
+    groups = difference.groupby([both["eps"], both["method"], kind.rename("attack")])
+    return pd.DataFrame(
+        {"slices": groups.size(), "largest": groups.agg(lambda d: d.abs().max()), "of the mean": groups.mean().abs()}
+    )
+
+
 def whose(table: pd.DataFrame, eps: float, protocol: str = "corrected", score: str = "ssim") -> pd.DataFrame:
     """What each method loses to its own perturbation, to noise, and to the worst of those made for others.
 

@@ -22,6 +22,7 @@ from helpers.untrained.recipes import FITS
 
 Method = Callable[[Tensor, Tensor], Tensor]
 TUNED = Path(__file__).with_name("tuned.json")
+READERS = Path(__file__).resolve().parents[2] / "_build" / "tuned.json"  # by folder, tuned on a reader's own slices
 
 
 @dataclass(frozen=True)
@@ -99,16 +100,18 @@ def load(name: str, source: str = "brain", **options) -> Method:
 def tuned(name: str, source: str) -> dict:
     """What tuning found for a method on a source's training slices: `lam` and where it comes from.
 
-    The values lie in tuned.json beside this file, written by `python -m helpers tune`. BadInput where the method
-    has nothing to tune or the source is unknown.
+    source: a drawn one, whose values lie in tuned.json beside this file, or a reader's file or folder that was tuned
+    on; both are written by `python -m helpers tune`. BadInput where the method has nothing to tune or the source is
+    unknown.
     """
     entry = _entry(name)
     if entry.weight is None:
         weighted = ", ".join(each for each in REGISTRY if REGISTRY[each].weight)
         raise BadInput(f"{name} has no weight to tune; these have: {weighted}")
-    values = _tuned(entry.weight)
+    values = _tuned(entry.weight, TUNED) | _tuned(entry.weight, READERS)
     if source not in values:
         source = _standing_in(name, source)
+    source = source if source in values else str(Path(source).resolve())
     if source not in values:
         raise BadInput(f"{name} was not tuned for the source {source!r}; choose one of {', '.join(values)}")
     return values[source]
@@ -128,7 +131,7 @@ def depends(name: str) -> dict:
     if entry is None:
         return {"file": own.checksum(name)} if ":" in name else {}
     if entry.weight:
-        return {"lam": {source: found["lam"] for source, found in _tuned(entry.weight).items()}}
+        return {"lam": {source: found["lam"] for source, found in _tuned(entry.weight, TUNED).items()}}
     return asdict(FITS[name]) if name in FITS else {}
 
 
@@ -140,8 +143,8 @@ def _standing_in(name: str, source: str) -> str:
     return STAND_IN
 
 
-def _tuned(weight: str) -> dict:
-    return json.loads(TUNED.read_text("utf8"))[weight]
+def _tuned(weight: str, path: Path) -> dict:
+    return json.loads(path.read_text("utf8")).get(weight, {}) if path.is_file() else {}
 
 
 def _find(name: str) -> Entry | None:

@@ -103,5 +103,5 @@ def as_published(name: str, item: Slice, y: Tensor, mask: Tensor, eps: float, st
         return l1(item.kspace, mask, eps, seed)
     sense = Sense.estimated(y, mask)
     decoder = Decoder(y, mask, FITS[name], seed)
-    threat = Threat(lambda kspace, mask: item.target, y, mask, strength, item.target)  # only the last e counts
+    threat = Threat(methods.load("zero-filled"), y, mask, strength, item.target)  # only the last e counts
     return joint(threat, sense, decoder, complex_truth(item, sense), steps=400, pull=PULL, looks=1).e

@@ -1,0 +1,141 @@
+"""No output is an input, another output, or a file of somebody else: one sentence, and all files stay as they are."""
+
+import json
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from helpers import __version__
+from helpers.__main__ import main
+from helpers.data import fastmri, open_data
+from helpers.data.scanner import draw_volume
+from helpers.profiles import profile
+
+RECONSTRUCT = ["reconstruct", "scan.h5", "--method", "zero-filled"]
+TABLES = {
+    "evaluate": ["evaluate", "zero-filled", "--data", "scan.h5"],
+    "transfer": ["transfer", "--data", "scan.h5", "--methods", "zero-filled", "--volumes", "1"],
+    "audit": ["audit", "--data", "scan.h5", "--methods", "zero-filled", "--volumes", "1"],
+    "tune": ["tune", "wavelet", "--source", "scan.h5", "--volumes", "1"],
+    "fit": ["fit", "convdecoder", "--data", "scan.h5", "--steps", "10"],
+    "noise": ["noise", "--profile", "smoke"],
+}
+
+
+@pytest.fixture
+def scan(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    fastmri.write_volume(tmp_path / "scan.h5", draw_volume("knee", 0, profile("smoke"), 1))
+    return tmp_path
+
+
+def refused(folder, capsys, *arguments) -> str:
+    """The sentence of a command that is refused, with every file as it was."""
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert main([str(each) for each in arguments]) == 2
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    out, err = capsys.readouterr()
+    assert out == "" and "Traceback" not in err
+    return err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("option", ["--out", "--png"])
+def test_a_scan_is_not_written_over(scan, capsys, option):
+    os.link("scan.h5", "hard.h5")
+    (scan / "soft.h5").symlink_to("scan.h5")
+    (scan / "folder").mkdir()
+    for path in ("scan.h5", "./scan.h5", scan / "scan.h5", "folder/../scan.h5", "hard.h5", "soft.h5"):
+        assert "is an input" in refused(scan, capsys, *RECONSTRUCT, option, path)
+
+
+def test_two_outputs_are_two_files(scan, capsys):
+    sentence = refused(scan, capsys, *RECONSTRUCT, "--out", "a.h5", "--png", "./a.h5")
+    assert "--out and --png are both a.h5" in sentence
+
+
+@pytest.mark.parametrize("option", ["--out", "--png"])
+def test_a_file_of_somebody_else_is_not_written_over_and_ours_is(scan, capsys, option):
+    (scan / "theirs").write_text("words")
+    assert "not of this command" in refused(scan, capsys, *RECONSTRUCT, option, "theirs")
+    for _ in range(2):
+        assert main([*RECONSTRUCT, option, "ours"]) == 0
+    assert main([*RECONSTRUCT, "--seed", "1", option, "ours"]) == 0
+
+
+def test_what_is_no_file_or_lies_where_none_can_be_is_refused(scan, capsys):
+    (scan / "folder").mkdir()
+    (scan / "nowhere").symlink_to("missing")
+    for path, words in {
+        "folder": "no plain file",
+        "/dev/null": "no plain file",
+        "nowhere": "no plain file",
+        "scan.h5/a.h5": "no folder that may be written to",
+    }.items():
+        assert words in refused(scan, capsys, *RECONSTRUCT, "--out", path)
+    assert main([*RECONSTRUCT, "--out", "new/folder/a.h5"]) == 0
+
+
+@pytest.mark.parametrize("command", TABLES)
+def test_a_table_loses_nothing(scan, capsys, command):
+    (scan / "exp.json").write_text('{"theirs": true}')
+    assert "exp.json is there and not of" in refused(scan, capsys, *TABLES[command], "--table", "exp.csv")
+    assert "--table and the .json beside" in refused(scan, capsys, *TABLES[command], "--table", "new.json")
+    assert "no plain file" in refused(scan, capsys, *TABLES[command], "--table", ".")
+    for name, words in {"notes.csv": "some,words\n1,2\n", "notes.txt": "words\nof mine, more"}.items():
+        (scan / name).write_text(words)
+        refused(scan, capsys, *TABLES[command], "--table", name)
+    refused(scan, capsys, *TABLES[command], "--table", "scan.h5")
+
+
+def test_a_card_of_a_network_is_no_origin_of_a_table(root, scan, capsys):
+    card = (root / "zoo" / "unet-knee.json").read_bytes()
+    (scan / "unet-knee.json").write_bytes(card)
+    assert "not of this command" in refused(scan, capsys, *TABLES["evaluate"], "--table", "unet-knee.csv")
+
+
+@pytest.mark.parametrize("more", [[], ["--fresh"]])
+def test_training_writes_over_no_file_of_somebody_else(scan, capsys, more):
+    train = ["train", "exp", "--architecture", '{"network": "unet"}', "--profile", "smoke", "--steps", "1"]
+    (scan / "exp.json").write_text('{"theirs": true}')
+    assert "no card" in refused(scan, capsys, *train, "--out", ".", "--checkpoints", "kept", *more)
+    (scan / "exp.json").rename("exp.safetensors")
+    assert "without a card" in refused(scan, capsys, *train, "--out", ".", "--checkpoints", "kept", *more)
+
+
+CELLS = st.sampled_from(
+    ["zero-filled", "001", "scan", "1", "0", "-1", "0.5", "nan", "", "x,y", '"', "e5", "1e999", "é"]
+)
+COLUMNS = ["method", "volume", "slice", "identity", "seed", "ssim", "psnr", "source", "snr", "psnr_zero_filled"]
+TEXTS = st.lists(st.lists(CELLS, min_size=1, max_size=10), max_size=3).flatmap(
+    lambda rows: st.permutations(COLUMNS).map(lambda names: "\n".join(map(",".join, [names, *rows])) + "\n")
+)
+MADE = {"command": "", "n": 1, "versions": {}}
+OURS = {"depends": {"profile": "laptop", "code": __version__}}
+ORIGINS = st.one_of(
+    st.sampled_from([None, b"", b"[]", b'{"theirs": 1}', b"\xff\xfe"]),
+    st.sampled_from([{}, OURS, OURS | {"methods": []}, OURS | {"methods": {"zero-filled": {}}}]).map(
+        lambda more: json.dumps(MADE | more).encode()
+    ),
+)
+
+
+@settings(derandomize=True, deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(table=st.one_of(st.none(), st.binary(max_size=40), TEXTS.map(str.encode)), origin=ORIGINS)
+def test_whatever_lies_where_a_table_goes_the_result_is_right_or_nothing_changes(scan, capsys, table, origin):
+    for name, content in (("kept.csv", table), ("kept.json", origin)):
+        (scan / name).unlink(missing_ok=True)
+        if content is not None:
+            (scan / name).write_bytes(content)
+    before = {path: path.read_bytes() for path in scan.iterdir()}
+    code = main([*TABLES["evaluate"], "--table", "kept.csv"])
+    error = capsys.readouterr().err
+    assert "Traceback" not in error
+    if code == 0:
+        rows = pd.read_csv("kept.csv")
+        assert (rows["identity"] == open_data("scan.h5")[0].identity).sum() == 1
+    else:
+        assert code == 2 and {path: path.read_bytes() for path in scan.iterdir()} == before
