@@ -8,11 +8,10 @@ import ismrmrd
 import numpy as np
 import pytest
 import torch
+from made_scan import COILS, X, Y, Z, transform
 
 from helpers.data import MRIData, mridata, open_data
 from helpers.errors import BadInput
-
-COILS, X, Y, Z = 2, 20, 24, 18
 
 XML = """<?xml version="1.0"?>
 <ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD">
@@ -31,11 +30,6 @@ def phantom(x=X) -> np.ndarray:
     image[:, :, 20:22, 4:6] = 2j
     image[1] *= 0.5j
     return image
-
-
-def transform(image: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-    """The centered orthonormal transform, by numpy."""
-    return np.fft.fftshift(np.fft.fftn(np.fft.ifftshift(image, axes), axes=axes, norm="ortho"), axes)
 
 
 def write(path, kspace, order, *, x=X, z=Z, last_slice=0, center=Y // 2, parameters="", head=lambda index, head: None):
@@ -84,7 +78,7 @@ def test_slices_of_a_3d_scan(scan):
         item = data[number]
         np.testing.assert_allclose(item.kspace.numpy(), transform(expected[:, number], (1, 2)), atol=1e-5)
         np.testing.assert_allclose(item.target.numpy(), np.linalg.norm(expected[:, number], axis=0), atol=1e-5)
-    assert (item.id, item.source, item.anatomy, item.acquisition) == (f"scan:{X - 1}", "stanford", "knee", "CUBE")
+    assert (item.id, item.source, item.anatomy, item.acquisition) == (f"scan:{X - 1}", "unknown", "unknown", "CUBE")
     assert item.mask is None
 
 
@@ -197,7 +191,7 @@ def test_bad_scans(scan, tmp_path):
         (header("<broken"), "XML header is damaged"),
         (header("<a/>"), "XML header is damaged"),
         (header(text.replace(f"<y>{Y}</y>", "<y>9999999</y>")), "cannot be reconstructed"),
-        (header(text.replace(f"<x>{2 * X}</x>", f"<x>{X - 2}</x>")), "larger than what was encoded"),
+        (header(text.replace(f"<x>{2 * X}</x>", f"<x>{X - 2}</x>")), "does not fit"),
         (header(text.replace("<receiverChannels>2", "<receiverChannels>3")), "does not fit"),
         (header(text.replace(f"<center>{Y // 2}</center>", "<center>2</center>")), "outside the matrix"),
     ):

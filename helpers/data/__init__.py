@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from helpers.data.fastmri import FastMRI
-from helpers.data.hdf5 import keys
+from helpers.data.hdf5 import keys, listed
 from helpers.data.mridata import MRIData, is_ismrmrd
 from helpers.data.slice import Box, Slice
 from helpers.errors import BadInput
@@ -82,9 +82,9 @@ def _volumes(path: Path, split: str) -> list[tuple[Path, bool]]:
         return [(path, is_ismrmrd(keys(path)))]
     inner = path / FOLDERS.get(split, f"multicoil_{split}")
     try:
-        files = sorted(path.glob("*.h5"))
+        files = listed(path)
         if not files and inner.is_dir():
-            path, files = inner, sorted(inner.glob("*.h5"))
+            path, files = inner, listed(inner)
     except OSError as error:
         raise BadInput(f"{path} may not be read; ask its owner for permission") from error
     found = [(file, is_ismrmrd(names)) for file in files if (names := keys(file)) & {"kspace", "dataset"}]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from helpers.data import boxes as annotations
-from helpers.data.hdf5 import dataset, opened, text
+from helpers.data.hdf5 import dataset, listed, opened, text
 from helpers.data.slice import Box, Slice, checksum
 from helpers.errors import BadInput
 from helpers.files import written_aside
@@ -22,6 +22,7 @@ from helpers.mri.fourier import center_crop, ifft2c
 from helpers.mri.rss import rss
 
 SMALLEST = 16  # rows or columns; below, neither a wavelet nor a window of SSIM fits
+ROUNDING = 1e-6  # of the largest entry of a k-space, what float32 leaves after a transform and its inverse
 LARGEST = 1e15  # magnitude up to which float32 can square and sum
 
 HEADER = """<?xml version="1.0" encoding="utf-8"?>
@@ -64,9 +65,15 @@ class FastMRI(Sequence):
 
     path: a file, a folder (its *.h5), or a list of files; volumes, slices: at most so many volumes, and of each
     so many slices, spread over its middle half (default: all). Only headers are read at once; a slice is read
-    when it is asked for and its file closed again. The target is `reconstruction_rss`; where it is absent and
-    the k-space is fully sampled, the RSS cropped to the header's reconSpace; else None, and `mask` is set.
-    Boxes come from annotation tables beside the files. Raises BadInput, naming the file.
+    when it is asked for and its file closed again. Boxes come from annotation tables beside the files.
+
+    The mask of a slice is the one that its file stores; where it stores none, or one that is True throughout, the
+    entries that are not zero in all coils, unless that is fully sampled: see `sampling`. The target is
+    `reconstruction_rss`; where it is absent and the k-space is full, the RSS cropped to the header's reconSpace; else
+    None. fastMRI stores a mask beside k-space that is zero outside of it. Where it is not, and the k-space is full, the
+    mask is taken for the measurement that is meant: the target comes from all of the k-space, `kspace` is what the
+    mask leaves of it. Where it is not, and the k-space is not full either, file and mask contradict each other.
+    Raises BadInput, naming the file.
     """
 
     def __init__(
@@ -74,7 +81,7 @@ class FastMRI(Sequence):
     ) -> None:
         paths = [Path(path)] if isinstance(path, str | Path) else [Path(each) for each in path]
         if len(paths) == 1 and paths[0].is_dir():
-            paths = sorted(paths[0].glob("*.h5"))
+            paths = listed(paths[0])
         self.volumes = [_headers(each, slices) for each in paths[:volumes]]
         if not self.volumes:
             raise BadInput(f"{path} holds no volume; name a folder of .h5 files in fastMRI's layout")
@@ -126,7 +133,8 @@ def sampling(measured: Tensor) -> Tensor | None:
     centered = first_row <= ny // 2 <= last_row and first_column <= nx // 2 <= last_column
     if centered and box[ellipse].float().mean() > 0.999:
         return None
-    return columns if (measured[rows] == columns).float().mean() > 0.999 else measured
+    whole = rows[first_row : last_row + 1].all() and (measured[rows] == columns).float().mean() > 0.999
+    return columns if whole else measured
 
 
 def check(kspace: Tensor, name: str) -> Tensor:
@@ -231,8 +239,16 @@ def _read(volume: Volume, number: int, boxes: tuple[Box, ...]) -> Slice:
         snr = np.ravel(file["snr"][()] if "snr" in file else file.attrs.get("snr", np.nan))
     item = f"{path}, slice {number}"
     kspace = check(kspace, item)
-    if mask is None and reference is None:
-        mask = sampling((kspace != 0).any(0))
+    missing = sampling((kspace != 0).any(0))
+    full = kspace if missing is None and (mask is None or _reaches_beyond(kspace, mask)) else None
+    if mask is None:
+        mask = missing
+    elif full is None and _reaches_beyond(kspace, mask):
+        raise BadInput(f"{item}: its k-space is neither full nor zero where its mask is False; remove the mask")
+    else:
+        kspace = kspace * mask
+        if not kspace.any():
+            raise BadInput(f"{item}: its mask leaves nothing of the k-space; correct the mask or remove it")
     if reference is not None:
         target = torch.from_numpy(reference.astype(np.float32))
         if not torch.isfinite(target).all() or not 1 / LARGEST < target.max() < LARGEST:
@@ -240,7 +256,7 @@ def _read(volume: Volume, number: int, boxes: tuple[Box, ...]) -> Slice:
         boxes = tuple(_moved(box, volume.stored, volume.shape) for box in boxes)
         target = center_crop(target, volume.shape).contiguous()
     else:
-        target = center_crop(rss(ifft2c(kspace)), volume.shape).contiguous() if mask is None else None
+        target = None if full is None else center_crop(rss(ifft2c(full)), volume.shape).contiguous()
     if snr.dtype.kind not in "fiu" or snr.size not in (1, volume.count):
         raise BadInput(f"{path}: 'snr' is {snr.dtype} {snr.shape}; it must hold one number for each slice")
     known = float(snr[number if snr.size > 1 else 0])
@@ -279,7 +295,12 @@ def _mask(file: h5py.File, shape: tuple[int, int]) -> Tensor | None:
         raise BadInput(f"{file.filename}: {name!r} is {mask.dtype} {mask.shape}; it must be bool, of shape {wanted}")
     if not np.isfinite(mask).all() or not mask.any():
         raise BadInput(f"{file.filename}: {name!r} samples nothing; mark the sampled entries with True")
-    return torch.from_numpy(mask.astype(bool))
+    return None if mask.all() else torch.from_numpy(mask.astype(bool))
+
+
+def _reaches_beyond(kspace: Tensor, mask: Tensor) -> bool:
+    """Whether a k-space holds data where its mask is False, beyond the rounding of a transform there and back."""
+    return bool((kspace * ~mask).abs().max() > ROUNDING * kspace.abs().max())
 
 
 def _anatomy(acquisition: str) -> str:

@@ -27,6 +27,10 @@ def opened(path: Path) -> Iterator[h5py.File]:
     except MemoryError as error:
         raise BadInput(f"{path} asks for more memory than there is; it is damaged or too large") from error
     except (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
+        if Path(path).name.startswith("._"):
+            raise BadInput(
+                f"{path} is what macOS keeps beside a file, not the file; name the one without ._"
+            ) from error
         raise BadInput(f"{path} cannot be read as HDF5; it is truncated, damaged or of another kind") from error
 
 
@@ -34,6 +38,14 @@ def keys(path: Path) -> set[str]:
     """Names at the root of a file."""
     with opened(path) as file:
         return set(file)
+
+
+def listed(folder: Path) -> list[Path]:
+    """The .h5 files of a folder, in the order of their names.
+
+    Hidden files are left out: macOS puts a ._scan.h5, which is no HDF5, beside scan.h5 on disks of others.
+    """
+    return sorted(each for each in folder.glob("*.h5") if not each.name.startswith(".") and not each.is_dir())
 
 
 def dataset(file: h5py.File, name: str, axes: tuple[str, ...], kinds: str) -> h5py.Dataset:
@@ -50,9 +62,42 @@ def dataset(file: h5py.File, name: str, axes: tuple[str, ...], kinds: str) -> h5
         raise BadInput(f"{path}: {name!r} has shape {shape or 'of nothing'}; it must be ({', '.join(axes)})")
     if 0 in found.shape:
         raise BadInput(f"{path}: {name!r} is empty; it must hold at least one slice")
-    if found.nbytes > DEFLATE * found.id.get_storage_size():
-        raise BadInput(f"{path}: {name!r} holds less data than its shape says; the file was not written to its end")
+    _check_stored(found, path, name)
     return found
+
+
+def _check_stored(found: h5py.Dataset, path: str, name: str, depth: int = 0) -> None:
+    """BadInput where the data of a set are not all there, which HDF5 would fill with zeros."""
+    lost = BadInput(f"{path}: {name!r} holds less data than its shape says; the file was not written to its end")
+    if not found.is_virtual:
+        if found.nbytes > DEFLATE * found.id.get_storage_size():
+            raise lost
+        return
+    mapped = 0
+    for source in found.virtual_sources():
+        mapped += source.vspace.get_select_npoints()
+        beside = Path(found.file.filename).parent
+        places = (beside / source.file_name, beside / Path(source.file_name).name, Path(source.file_name))
+        here = Path(found.file.filename) if source.file_name == "." else next(filter(Path.is_file, places), None)
+        if here is None:
+            raise BadInput(
+                f"{path}: {name!r} is kept in {source.file_name}, which is not there; put it beside the file"
+            )
+        with opened(here) as file:
+            part = file.get(source.dset_name)
+            if not isinstance(part, h5py.Dataset) or depth > 8 or not _holds(part, source):
+                raise BadInput(f"{path}: {name!r} is kept in {here}, which does not hold it; export the file again")
+            _check_stored(part, str(here), source.dset_name, depth + 1)
+    if mapped < found.size:
+        raise lost
+
+
+def _holds(part: h5py.Dataset, source: tuple) -> bool:
+    """Whether a data set is as large as an entry of `virtual_sources` takes it to be."""
+    if source.src_space.get_select_type() == h5py.h5s.SEL_ALL:
+        return part.size == source.vspace.get_select_npoints()
+    last = source.src_space.get_select_bounds()[1]
+    return len(last) == part.ndim and all(end < size for end, size in zip(last, part.shape, strict=True))
 
 
 def text(value: object, default: str) -> str:

@@ -1,21 +1,21 @@
-"""Scans of mridata.org in the ISMRM raw data format (Inati et al. 2017), such as Stanford's 3D FSE knees."""
+"""Scans in the ISMRM raw data format (Inati et al. 2017), such as mridata.org's: Stanford's 3D FSE knees."""
 
 import xml.etree.ElementTree as etree
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import h5py
 import numpy as np
 import torch
-from ismrmrd import constants
 from ismrmrd.hdf5 import acquisition_header_dtype
 from torch import Tensor
 from tqdm import tqdm
 
-from helpers.data.fastmri import SMALLEST, check, chosen, sampling
+from helpers.data.fastmri import SMALLEST, check, chosen
 from helpers.data.hdf5 import opened
+from helpers.data.mrd_header import Header, parsed
+from helpers.data.readouts import REVERSE, Plan, mask, planned
 from helpers.data.slice import Slice, checksum
 from helpers.errors import BadInput
 from helpers.mri.fourier import center_crop, ifft2c
@@ -23,40 +23,6 @@ from helpers.mri.rss import rss
 
 CHUNK = 1024  # readouts taken from the file at a time
 LARGEST = 2**31  # samples of a volume; more cannot be meant
-NOT_IMAGING = sum(
-    1 << (flag - 1)
-    for flag in (
-        constants.ACQ_IS_NOISE_MEASUREMENT,
-        constants.ACQ_IS_PARALLEL_CALIBRATION,
-        constants.ACQ_IS_NAVIGATION_DATA,
-        constants.ACQ_IS_PHASECORR_DATA,
-        constants.ACQ_IS_HPFEEDBACK_DATA,
-        constants.ACQ_IS_DUMMYSCAN_DATA,
-    )
-)
-REVERSED = 1 << (constants.ACQ_IS_REVERSE - 1)
-
-
-@dataclass(frozen=True)
-class Header:
-    """What the XML header says: sizes of the encoded and the reconstructed matrix, and where the center lies.
-
-    encoded, recon: along the readout, phase-encode step 1 and step 2; center: index of the zero frequency along
-    the two steps; slices: of a 2D scan, 1 for a 3D one; chopped: whether the sign alternates along the two steps.
-    """
-
-    encoded: tuple[int, int, int]
-    recon: tuple[int, int, int]
-    center: tuple[int, int]
-    slices: int
-    coils: int
-    chopped: tuple[bool, bool]
-    acquisition: str
-
-    @property
-    def volumetric(self) -> bool:
-        """Whether the scan is encoded along three axes."""
-        return self.encoded[2] > 1
 
 
 class MRIData(Sequence):
@@ -64,16 +30,27 @@ class MRIData(Sequence):
 
     A 3D scan is transformed along its fully sampled readout, whose oversampling is removed; its slices are
     perpendicular to the readout (axial for Stanford's knees), with k-space (coil, step 1, step 2). A 2D scan
-    keeps its slices, with k-space (coil, readout, step 1), as fastMRI has them. Only the header is read at once.
-    The readouts of all slices are mixed in the file, so the first slice reads all of it, in chunks, and one
-    volume stays in memory (1.7 GB and 20 s for 320 x 320 x 256 with 8 coils). Raises BadInput, naming the file.
+    keeps its slices, with k-space (coil, readout, step 1), as fastMRI has them. The target is the RSS of that
+    k-space where it is fully sampled, cropped to the images' field of view at the encoded resolution: images that
+    the scanner interpolated, to a reconSpace larger than the encodedSpace (Stanford's 320 x 320 to 512 x 512), are
+    not. Only Cartesian scans are read, and no EPI, whose lines need a correction of ghosts and of ramps. What else is
+    decided about a scan, see `readouts.planned`.
+
+    Only the headers of file and readouts are read at once. The readouts of all slices are mixed in the file, so the
+    first slice reads all of it, in chunks, and one volume stays in memory (1.7 GB and 20 s for 320 x 320 x 256 with
+    8 coils). source, anatomy: instead of what the header tells, which may be "unknown". Raises BadInput, naming the
+    file.
     """
 
-    def __init__(self, path: str | Path, *, slices: int | None = None, source: str = "stanford", anatomy: str = "knee"):
-        self.path, self.source, self.anatomy = Path(path), source, anatomy
+    def __init__(
+        self, path: str | Path, *, slices: int | None = None, source: str | None = None, anatomy: str | None = None
+    ) -> None:
+        self.path = Path(path)
         self.header = _header(self.path)
-        count = self.header.recon[0] if self.header.volumetric else self.header.slices
-        self._numbers = chosen(count, slices)
+        self.source, self.anatomy = source or self.header.source, anatomy or self.header.anatomy
+        # the readouts tell whether their oversampling is there still, and so the number of slices
+        self._kept = (_plan(self.path, self.path.stat().st_mtime_ns).kept, *self.header.kept[1:])
+        self._numbers = chosen(self._kept[0] if self.header.volumetric else self.header.slices, slices)
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -85,14 +62,15 @@ class MRIData(Sequence):
 
     def image_shape(self, index: int) -> tuple[int, int]:
         """Rows and columns of the image of a slice, known without reading it."""
-        x, y, z = self.header.recon
+        x, y, z = self._kept
         return (y, z) if self.header.volumetric else (x, y)
 
     def __getitem__(self, index: int) -> Slice:
-        number = self._numbers[index]
-        volume, mask = _volume(self.path, self.path.stat().st_mtime_ns)
+        number, modified = self._numbers[index], self.path.stat().st_mtime_ns
+        volume = _volume(self.path, modified)
         kspace = check(volume[number], f"{self.path}, slice {number}")
-        target = center_crop(rss(ifft2c(kspace)), self.image_shape(index)).contiguous() if mask is None else None
+        sampled = mask(_plan(self.path, modified).lines, number, self.header)
+        target = center_crop(rss(ifft2c(kspace)), self.image_shape(index)).contiguous() if sampled is None else None
         return Slice(
             kspace=kspace,
             target=target,
@@ -101,7 +79,7 @@ class MRIData(Sequence):
             acquisition=self.header.acquisition,
             anatomy=self.anatomy,
             source=self.source,
-            mask=mask,
+            mask=sampled,
             origin=checksum(str(tuple(volume.shape)), volume[len(volume) // 2, 0]),
         )
 
@@ -122,15 +100,22 @@ def _header(path: Path) -> Header:
     if not _is_readout(readouts):
         raise BadInput(f"{path}: dataset/data holds no readouts of the ISMRM raw data format; export the scan again")
     try:
-        header = _parsed(etree.fromstring(text))
-    except (etree.ParseError, LookupError, TypeError, ValueError) as error:
+        header = parsed(etree.fromstring(text))
+    except (etree.ParseError, LookupError, TypeError, ValueError, ArithmeticError) as error:
         raise BadInput(f"{path}: its XML header is damaged or incomplete; export the scan again") from error
-    samples = header.coils * header.slices * int(np.prod(header.encoded, dtype=object))
-    plane = header.encoded[1:] if header.volumetric else header.encoded[:2]
-    if min(*plane, *header.recon[:2]) < SMALLEST or min(header.coils, header.slices) < 1 or samples > LARGEST:
-        raise BadInput(f"{path}: its header describes a matrix of {header.encoded}, which cannot be reconstructed")
-    if any(recon > encoded for recon, encoded in zip(header.recon, header.encoded, strict=True)):
-        raise BadInput(f"{path}: its header wants images larger than what was encoded; export the scan again")
+    if header.trajectory == "epi":
+        raise BadInput(
+            f"{path} is an EPI scan, whose lines need a correction of ghosts and ramps; only others are read"
+        )
+    if header.trajectory != "cartesian":
+        raise BadInput(f"{path} is a scan of trajectory {header.trajectory!r}; only Cartesian scans can be read")
+    coils = 1 if header.coils is None else header.coils
+    samples = coils * header.slices * int(np.prod(header.encoded, dtype=object))
+    axes = slice(1, 3) if header.volumetric else slice(0, 2)
+    sizes = (*header.encoded[axes], *header.kept[axes])
+    if min(sizes) < SMALLEST or min(header.kept[0], coils, header.slices) < 1 or samples > LARGEST:
+        matrix = f"a matrix of {header.encoded}, and {header.kept} of it in the images"
+        raise BadInput(f"{path}: its header describes {matrix}, which cannot be reconstructed")
     return header
 
 
@@ -143,102 +128,59 @@ def _is_readout(found: np.dtype) -> bool:
     return {name: kind for name, (kind, _) in head.items()} == {name: kind for name, (kind, _) in expected.items()}
 
 
-def _parsed(root: etree.Element) -> Header:
-    """The part of an XML header that is needed; the ISMRMRD library's parser refuses headers that lack the rest."""
-
-    def number(path: str, default: int | None = None) -> int:
-        value = root.findtext("{*}" + path.replace("/", "/{*}"))
-        if value is None and default is None:
-            raise LookupError(path)
-        return default if value is None else int(value)
-
-    encoded = tuple(number(f"encoding/encodedSpace/matrixSize/{axis}") for axis in "xyz")
-    recon = tuple(max(number(f"encoding/reconSpace/matrixSize/{axis}"), 1) for axis in "xyz")
-    centers = [
-        number(f"encoding/encodingLimits/kspace_encoding_step_{step}/center", size // 2)
-        for step, size in ((1, encoded[1]), (2, encoded[2]))
-    ]
-    parameters = root.findall("{*}userParameters/{*}userParameterLong")
-    values = {each.findtext("{*}name"): each.findtext("{*}value") for each in parameters}
-    return Header(
-        encoded=encoded,
-        recon=recon,
-        center=tuple(centers),
-        slices=number("encoding/encodingLimits/slice/maximum", 0) + 1 if encoded[2] == 1 else 1,
-        coils=number("acquisitionSystemInformation/receiverChannels"),
-        chopped=tuple(values.get(name) == "0" for name in ("ChopY", "ChopZ")),
-        acquisition=root.findtext("{*}measurementInformation/{*}protocolName") or "unknown",
-    )
+@lru_cache(maxsize=1)
+def _plan(path: Path, modified: int) -> Plan:
+    """Which readouts of a file are its image; `modified` keys the cache."""
+    header = _header(path)
+    with opened(path) as file:
+        # only this field: h5py then lays it out anew, so that no damaged layout is followed into memory
+        heads = file["dataset/data"].fields(["head"])[:]["head"]
+    return planned(heads, header, path)
 
 
 @lru_cache(maxsize=1)
-def _volume(path: Path, modified: int) -> tuple[Tensor, Tensor | None]:
-    """All slices of a file, (slice, coil, ky, kx) complex64, and their mask or None; `modified` keys the cache."""
-    header = _header(path)
-    readout, ny, nz = header.encoded
-    rows = header.recon[0] if header.volumetric else readout
-    lines = np.zeros((ny, nz if header.volumetric else header.slices), bool)
-    volume = np.zeros((rows, header.coils, *lines.shape), np.complex64)
+def _volume(path: Path, modified: int) -> Tensor:
+    """All slices of a file, (slice, coil, ky, kx) complex64; `modified` keys the cache."""
+    header, plan = _header(path), _plan(path, modified)
+    rows = plan.kept if header.volumetric else plan.readout
+    volume = np.zeros((rows, plan.coils, *plan.lines.shape), np.complex64)
     with opened(path) as file:
-        # only these fields: h5py then lays them out anew, so that no damaged layout is followed into memory
         data = file["dataset/data"].fields(["head", "data"])
         for start in tqdm(range(0, len(data), CHUNK), desc=f"reading {path.name}", delay=3, leave=False):
-            chunk = data[start : start + CHUNK]
-            _place([acquisition for acquisition in chunk if _wanted(acquisition["head"])], header, volume, lines, path)
-    if not lines.any():
-        raise BadInput(f"{path} holds no readout of an image; it may be a noise or calibration scan")
-    if header.volumetric:
-        return torch.from_numpy(volume), sampling(torch.from_numpy(lines))
-    measured = torch.from_numpy(lines.all(1)).expand(readout, ny)
-    return torch.from_numpy(volume).permute(3, 1, 0, 2), sampling(measured) if measured.any() else measured
+            within = slice(*np.searchsorted(plan.number, (start, start + CHUNK)))
+            if within.start < within.stop:
+                _place(data[start : start + CHUNK], start, within, plan, header, volume, path)
+    read = torch.from_numpy(volume)
+    return read if header.volumetric else read.permute(3, 1, 0, 2)
 
 
-def _wanted(head: np.void) -> bool:
-    """Whether a readout belongs to the image: the first average, contrast, phase, repetition and set of it."""
-    counters = head["idx"]
-    first = all(counters[name] == 0 for name in ("average", "contrast", "phase", "repetition", "set"))
-    return first and not int(head["flags"]) & NOT_IMAGING
-
-
-def _place(acquisitions: list[np.void], header: Header, volume: np.ndarray, lines: np.ndarray, path: Path) -> None:
-    """Put readouts where they belong in `volume` (readout, coil, step 1, step 2 or slice); mark them in `lines`."""
-    if not acquisitions:
-        return
-    readout, ny, nz = header.encoded
-    counters = np.array([acquisition["head"]["idx"] for acquisition in acquisitions])
-    steps = [counters["kspace_encode_step_1"].astype(int) - header.center[0] + ny // 2]
-    if header.volumetric:
-        steps.append(counters["kspace_encode_step_2"].astype(int) - header.center[1] + nz // 2)
-    else:
-        steps.append(counters["slice"].astype(int))
-    if any(step.min() < 0 or step.max() >= size for step, size in zip(steps, lines.shape, strict=True)):
-        raise BadInput(f"{path}: a readout lies outside the matrix of the header; export the scan again")
-    samples = np.stack([_samples(acquisition, header, path) for acquisition in acquisitions])
+def _place(
+    chunk: np.ndarray, start: int, within: slice, plan: Plan, header: Header, volume: np.ndarray, path: Path
+) -> None:
+    """Put the planned readouts of a chunk, which begins at `start`, in `volume` (readout, coil, step 1, step 2)."""
+    steps = plan.row[within], plan.column[within]
+    entries = range(within.start, within.stop)
+    samples = np.stack([_samples(chunk[plan.number[entry] - start], plan, entry, path) for entry in entries])
     for step, chopped in zip(steps, header.chopped, strict=True):
         if chopped:
             samples[step % 2 == 1] *= -1
     if header.volumetric:
-        samples = _along_readout(torch.from_numpy(samples), header.recon[0]).numpy()
+        samples = _along_readout(torch.from_numpy(samples), plan.kept).numpy()
     volume[:, :, steps[0], steps[1]] = samples.transpose(2, 1, 0)
-    lines[steps[0], steps[1]] = True
 
 
-def _samples(acquisition: np.void, header: Header, path: Path) -> np.ndarray:
+def _samples(acquisition: np.void, plan: Plan, entry: int, path: Path) -> np.ndarray:
     """The samples of one readout, (coil, readout) complex64, its echo at the center."""
-    head, size = acquisition["head"], header.encoded[0]
-    count, coils = int(head["number_of_samples"]), int(head["active_channels"])
+    count = int(acquisition["head"]["number_of_samples"])
     data = np.asarray(acquisition["data"], np.float32)
-    first, last, echo = int(head["discard_pre"]), count - int(head["discard_post"]), int(head["center_sample"])
-    if coils != header.coils or data.size != 2 * coils * count or first >= last:
+    if data.size != 2 * plan.coils * count:
         raise BadInput(f"{path}: a readout does not fit the header's coils; export the scan again")
-    data = data.view(np.complex64).reshape(coils, count)
-    if int(head["flags"]) & REVERSED:
-        data, first, last, echo = data[:, ::-1], count - last, count - first, count - 1 - echo
-    start = size // 2 - echo
-    if start + first < 0 or start + last > size:
-        raise BadInput(f"{path}: a readout does not fit the header's matrix; export the scan again")
-    placed = np.zeros((coils, size), np.complex64)
-    placed[:, start + first : start + last] = data[:, first:last]
+    data = data.view(np.complex64).reshape(plan.coils, count)
+    if acquisition["head"]["flags"] & REVERSE:
+        data = data[:, ::-1]
+    first, last, shift = plan.first[entry], plan.last[entry], plan.readout // 2 - plan.echo[entry]
+    placed = np.zeros((plan.coils, plan.readout), np.complex64)
+    placed[:, shift + first : shift + last] = data[:, first:last]
     return placed
 
 

@@ -32,9 +32,9 @@ class Slice:
     volume       name of the volume (patient, file) that the slice belongs to: intervals count volumes
     number       0-based index of the slice in its volume
     acquisition  the sequence as fastMRI names it, such as CORPD_FBK or AXT2
-    anatomy      "knee" or "brain"
-    source       whose data it is, such as "knee", "brain", "stanford": tuned parameters are looked up by it
-    mask         (kx,) or (ky, kx) bool where the file itself is undersampled, else None
+    anatomy      "knee" or "brain", "unknown" where the file does not tell
+    source       whose data it is, "knee", "brain", "stanford" or "unknown": tuned parameters are looked up by it
+    mask         (kx,) or (ky, kx) bool where the file itself is undersampled, or stores a mask to measure it by
     snr          foreground signal over noise, where known
     peak         maximum of the targets of its volume, where the file says it
     boxes        annotated findings

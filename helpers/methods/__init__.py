@@ -15,7 +15,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from helpers.errors import BadInput
+from helpers.errors import BadInput, say_once
 from helpers.methods import own
 from helpers.networks import NETWORKS, fastmri_weights, zoo
 from helpers.untrained.recipes import FITS
@@ -52,6 +52,7 @@ REGISTRY = {
 
 # whose data a network should have been trained on
 ANATOMY = {"knee": "knee", "stanford": "knee", "brain": "brain"}
+STAND_IN = "knee"  # for scans whose header does not tell what they show
 NETWORK = Entry("trained", "reconstruct", "network")
 NAMED = ("network", "un-trained")  # whose function takes the name of the member
 OWN = Entry("", "", "own")
@@ -70,12 +71,14 @@ def family(name: str) -> str:
 def load(name: str, source: str = "brain", **options) -> Method:
     """The method of that name, ready to be called as `reconstruct(kspace, mask)`.
 
-    source: whose data it is, "knee", "brain" or "stanford"; methods with a tuned weight take it from there unless
-    `lam` is given, and "unet", "varnet" and "irim" stand for the network of the zoo that was trained on that anatomy.
+    source: whose data it is, "knee", "brain" or "stanford", or "unknown", for which the knee stands in, as is said on
+    standard error; methods with a tuned weight take it from there unless `lam` is given, and "unet", "varnet" and
+    "irim" stand for the network of the zoo that was trained on that anatomy.
     MODULE:FUNCTION is a reader's own, see `own.load`.
     options: further arguments of the method's own function. BadInput names the choices.
     """
     if name in NETWORKS:
+        source = _standing_in(name, source)
         name = f"{name}-{ANATOMY.get(source, source)}"
     if ":" in name and not name.startswith(fastmri_weights.PREFIX):
         if options:
@@ -106,6 +109,8 @@ def tuned(name: str, source: str) -> dict:
         weighted = ", ".join(each for each in REGISTRY if REGISTRY[each].weight)
         raise BadInput(f"{name} has no weight to tune; these have: {weighted}")
     values = _tuned(entry.weight, TUNED) | _tuned(entry.weight, READERS)
+    if source not in values:
+        source = _standing_in(name, source)
     source = source if source in values else str(Path(source).resolve())
     if source not in values:
         raise BadInput(f"{name} was not tuned for the source {source!r}; choose one of {', '.join(values)}")
@@ -128,6 +133,14 @@ def depends(name: str) -> dict:
     if entry.weight:
         return {"lam": {source: found["lam"] for source, found in _tuned(entry.weight, TUNED).items()}}
     return asdict(FITS[name]) if name in FITS else {}
+
+
+def _standing_in(name: str, source: str) -> str:
+    """The source whose parameters are used, which is said where it is not the data's own."""
+    if source != "unknown":
+        return source
+    say_once(f"{name}: the header does not tell what the scan shows, so what was made for {STAND_IN} is used")
+    return STAND_IN
 
 
 def _tuned(weight: str, path: Path) -> dict:
