@@ -162,8 +162,8 @@ def test_folders_mixed_split_and_empty(tmp_path):
         open_data(tmp_path)
     fastmri.write_volume(tmp_path / "multicoil_val" / "v.h5", made_slices("v"))
     with pytest.raises(BadInput, match="holds no volume"):
-        open_data(tmp_path)
-    assert open_data(tmp_path, split="val")[0].id == "v:0"
+        open_data(tmp_path, split="train")
+    assert open_data(tmp_path, split="val")[0].id == open_data(tmp_path)[0].id == "v:0"
     fastmri.write_volume(tmp_path / "a.h5", made_slices("a"))
     np.savez(tmp_path / "other.npz", np.zeros(3))
     with h5py.File(tmp_path / "reconstructions.h5", "w") as file:
@@ -217,3 +217,26 @@ def test_the_maximum_of_the_volume_is_known_where_the_file_says_it(volume):
     with h5py.File(volume, "r+") as file:
         del file.attrs["max"]
     assert FastMRI(volume)[0].peak is None
+
+
+@pytest.mark.parametrize("count", range(1, 12))
+def test_as_many_slices_are_chosen_as_are_asked_for(count):
+    for slices in range(1, count + 1):
+        found = fastmri.chosen(count, slices)
+        assert len(found) == slices and list(found) == sorted(set(found)) and 0 <= found[0] and found[-1] < count
+        if 2 * slices <= count:
+            assert found[0] >= count // 4 - 1 and found[-1] <= count - count // 4
+
+
+def test_what_has_references_is_evaluated_of_a_folder_of_fastmri(tmp_path, capsys):
+    for part, name in (("multicoil_test", "file0"), ("multicoil_val", "file1")):
+        fastmri.write_volume(tmp_path / part / f"{name}.h5", made_slices())
+    assert {item.volume for item in open_data(tmp_path)} == {"file0"}  # which has references
+    with h5py.File(tmp_path / "multicoil_test" / "file0.h5", "r+") as file:
+        mask = np.arange(file["kspace"].shape[-1]) % 4 == 0
+        file["kspace"][...] *= mask
+        file["mask"] = mask
+        del file["reconstruction_rss"]
+    assert {item.volume for item in open_data(tmp_path)} == {"file1"}
+    assert "multicoil_val beside it is taken" in capsys.readouterr().err
+    assert {item.volume for item in open_data(tmp_path / "multicoil_test")} == {"file0"}

@@ -7,7 +7,7 @@ from helpers.data.fastmri import FastMRI
 from helpers.data.hdf5 import keys, listed
 from helpers.data.mridata import MRIData, is_ismrmrd
 from helpers.data.slice import Box, Slice
-from helpers.errors import BadInput
+from helpers.errors import BadInput, say_once
 from helpers.profiles import PROFILES, Profile
 
 __all__ = ["Box", "FastMRI", "Joined", "MRIData", "Slice", "default_acquisition", "open_data"]
@@ -57,9 +57,10 @@ def open_data(
     """The slices behind a name: "knee", "brain" or "stanford" are drawn, anything else is a file or a folder.
 
     A folder may mix fastMRI volumes and ISMRMRD scans; what is no k-space in it is left out, a damaged .h5 is
-    not. A folder without volumes stands for fastMRI's folder of the split in it, such as multicoil_test. profile:
-    the size of drawn slices; volumes, slices: at most so many volumes, and slices of each (default: the profile's
-    for drawn ones, all for files). Slices are read or drawn when they are asked for. Raises BadInput.
+    not. A folder without volumes stands for fastMRI's folder of the split in it, such as multicoil_train; where
+    multicoil_test holds no references, as fastMRI's own, multicoil_val takes its place, which is said. profile: the
+    size of drawn slices; volumes, slices: at most so many volumes, and slices of each (default: the profile's for drawn
+    ones, all for files). Slices are read or drawn when they are asked for. Raises BadInput.
     """
     if str(name) in DRAWN:
         from helpers.data.scanner import Synthetic
@@ -83,6 +84,9 @@ def _volumes(path: Path, split: str) -> list[tuple[Path, bool]]:
     inner = path / FOLDERS.get(split, f"multicoil_{split}")
     try:
         files = listed(path)
+        if not files and split == "test" and _without_references(inner) and listed(path / FOLDERS["validation"]):
+            say_once(f"{inner} holds no references; {FOLDERS['validation']} beside it is taken in its place")
+            inner = path / FOLDERS["validation"]
         if not files and inner.is_dir():
             path, files = inner, listed(inner)
     except OSError as error:
@@ -91,3 +95,9 @@ def _volumes(path: Path, split: str) -> list[tuple[Path, bool]]:
     if not found:
         raise BadInput(f"{path} holds no volume; name a folder of .h5 files with k-space, or one with {inner.name}")
     return found
+
+
+def _without_references(folder: Path) -> bool:
+    """Whether a folder holds no volume, or begins with one of fastMRI's that carries a mask in place of a reference."""
+    first = next(iter(listed(folder)), None)
+    return first is None or "mask" in (names := keys(first)) and "reconstruction_rss" not in names

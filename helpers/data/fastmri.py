@@ -111,10 +111,15 @@ class FastMRI(Sequence):
 
 
 def chosen(count: int, slices: int | None) -> tuple[int, ...]:
-    """Which of a volume's slices to take: all, or so many spread over its middle half, where the subject is."""
+    """Which of a volume's slices to take: all, or so many spread over its middle half, where the subject is.
+
+    Over all of it where its middle half has not as many.
+    """
     if slices is None or slices >= count:
         return tuple(range(count))
-    return tuple(sorted({round(count * (0.25 + 0.5 * (step + 0.5) / slices) - 0.5) for step in range(slices)}))
+    if 2 * slices > count:
+        return tuple(count * (2 * step + 1) // (2 * slices) for step in range(slices))
+    return tuple(count * (slices + 2 * step + 1) // (4 * slices) for step in range(slices))
 
 
 def sampling(measured: Tensor) -> Tensor | None:
