@@ -79,6 +79,17 @@ def test_what_is_no_file_or_lies_where_none_can_be_is_refused(scan, capsys):
     assert main([*RECONSTRUCT, "--out", "new/folder/a.h5"]) == 0
 
 
+def test_boxes_of_somebody_else_are_not_mixed_with_drawn_ones(scan, capsys):
+    header = "file,slice,study_level,x,y,width,height,label\n"
+    (scan / "study").mkdir()
+    for theirs in (header + "file1000001,2,No,1,2,3,4,cyst\n", header + "knee-test-0000x,2,No,1,2,3,4,cyst\n", "\xff"):
+        (scan / "study" / "knee.csv").write_text(theirs, "latin1")
+        assert "not of this command" in refused(scan, capsys, "data", "study", "--profile", "smoke", "--volumes", "1")
+    (scan / "study" / "knee.csv").unlink()
+    for volumes in ("1", "2"):
+        assert main(["data", "study", "--profile", "smoke", "--volumes", volumes]) == 0
+
+
 @pytest.mark.parametrize("command", TABLES)
 def test_a_table_loses_nothing(scan, capsys, command):
     (scan / "exp.json").write_text('{"theirs": true}')

@@ -7,7 +7,9 @@ Example: python -m helpers data scans --source knee --volumes 10 --slices 4
 """
 
 import argparse
+import csv
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,16 +45,28 @@ def run(args: argparse.Namespace) -> int:
     volumes = size.volumes if args.volumes is None else args.volumes
     if volumes < 1 or args.slices < 1 or args.seed < 0:
         raise BadInput("--volumes and --slices must be at least 1, and --seed at least 0")
-    folder = args.out / FOLDERS[args.split]
+    folder, table = args.out / FOLDERS[args.split], args.out / f"{args.source}.csv"
+    if table.exists() and not is_ours(table, args.source):
+        raise BadInput(f"{table} is there and not of this command; choose another folder or move it away")
     folder.mkdir(parents=True, exist_ok=True)
     for place in (folder, args.out):
         remove_leftovers(place)
-    show(written(args, folder, volumes), args.json)
+    show(written(args, folder, table, volumes), args.json)
     return 0
 
 
-def written(args: argparse.Namespace, folder: Path, volumes: int) -> Iterator[dict]:
-    """Write what is not there yet; one row a volume."""
+def is_ours(table: Path, source: str) -> bool:
+    """Whether a table of boxes is of drawn volumes alone."""
+    try:
+        with table.open(encoding="utf8", newline="") as file:
+            names = {row[0] for row in list(csv.reader(file))[1:] if row}
+    except (OSError, ValueError, csv.Error):
+        return False
+    return all(re.fullmatch(rf"{source}-({'|'.join(FOLDERS)})-\d{{4,}}", name) for name in names)
+
+
+def written(args: argparse.Namespace, folder: Path, table: Path, volumes: int) -> Iterator[dict]:
+    """Write what is not there yet, and boxes to `table`; one row a volume."""
     size, pathology = profile(args.profile), not args.no_pathology
     for seed in tqdm(range(args.seed, args.seed + volumes), desc=str(folder), unit="volume"):
         subject = scanner.Subject(args.source, seed, size, args.split)
@@ -63,7 +77,7 @@ def written(args: argparse.Namespace, folder: Path, volumes: int) -> Iterator[di
             slices = scanner.draw_volume(args.source, seed, size, args.slices, pathology, args.split)
             found = {(item.volume, item.number): item.boxes for item in slices}
             # boxes first: where there is a volume, its boxes are there, wherever the run was stopped
-            boxes.write_csv(args.out / f"{args.source}.csv", found, {subject.volume: slices[0].target.shape})
+            boxes.write_csv(table, found, {subject.volume: slices[0].target.shape})
             pixel = subject.scan.pixel * SUPERSAMPLING
             attributes = {SETTINGS: json.dumps(settings)}
             fastmri.write_volume(path, slices, pixel=pixel, thickness=subject.spacing, attributes=attributes)
