@@ -30,7 +30,7 @@ FASTMRI_PLUS = ["file", "slice", "study_level", "x", "y", "width", "height", "la
 CHENG = ["filename", "slice", "numBBs", "labels", "coords"]
 
 COMMON = {"file", "filename", "slice", "label", "labels"}  # names by which a table of boxes is not yet told
-ENDINGS = {".csv", ".tsv", ".txt"}
+ENDINGS = {".csv", ".tsv"}
 DELIMITERS = ",;\t| "
 HEAD = 1 << 16  # bytes among which the header is looked for
 TOP = 10  # rows among which it is: a title, a blank line or Excel's "sep=;" may come before
@@ -47,6 +47,7 @@ codecs.register_error(  # text of an old program: what is not UTF-8 in it is of 
 class Table:
     """What the header of a table says.
 
+    path       where it is
     columns    FASTMRI_PLUS or CHENG
     places     where each of them stands in a row of `width` fields
     delimiter  what stands between the fields
@@ -175,10 +176,17 @@ def _kept(path: Path, shapes: Mapping[str, tuple[int, int]]) -> str:
 def _header(path: Path) -> Table | None:
     """What the header of a table of boxes says; None for any other file, in words where it comes near to one."""
     path = Path(path)
-    candidates = _candidates(path, _text(_bytes(path, HEAD)))
+    text = _text(_bytes(path, HEAD))
+    candidates = _candidates(path, text)
     lacking, table = min(candidates, key=lambda each: len(each[0]) / len(each[1].columns), default=([], None))
     if not lacking:
         return table
+    for line in islice(io.StringIO(text, newline=""), TOP):  # quoted as a whole, in single quotes, another delimiter
+        words = set(re.findall(r"\w+", line.casefold()))
+        if any(words.issuperset(name.casefold() for name in columns) for columns in (FASTMRI_PLUS, CHENG)):
+            raise BadInput(
+                f"{path} names the columns of boxes, but not apart; write commas between, and no other quotes"
+            )
     header = f"the header of a table of boxes reads {','.join(table.columns)}"
     if len(lacking) == 1:
         raise BadInput(f"{path} has no column {lacking[0]!r}; {header}; add the column, or move the table away")
@@ -209,7 +217,7 @@ def _candidates(path: Path, text: str) -> Iterator[tuple[list[str], Table]]:
 
 def _plain(name: str) -> str:
     """The name of a column without what programs change in it: capitals, spaces, and what stands between words."""
-    return re.sub(r"[\W_]", "", name).casefold()
+    return re.sub(r"[\s_.\ufeff-]", "", name).casefold()
 
 
 def _bytes(path: Path, size: int = -1) -> bytes:
