@@ -86,19 +86,14 @@ class FastMRI(Sequence):
         if not self.volumes:
             raise BadInput(f"{path} holds no volume; name a folder of .h5 files in fastMRI's layout")
         self._index = [(volume, number) for volume in self.volumes for number in volume.slices]
-        shapes = {volume.path.stem: volume.stored for volume in self.volumes}
-        tables = dict.fromkeys(table for volume in self.volumes for table in annotations.beside(volume.path))
-        self._boxes: annotations.Boxes = {}
-        for table in tables:
-            for key, found in annotations.read_csv(table, shapes).items():
-                self._boxes[key] = self._boxes.get(key, ()) + found
+        self._boxes = annotations.of_volumes({each.path: (each.count, *each.stored) for each in self.volumes})
 
     def __len__(self) -> int:
         return len(self._index)
 
     def __getitem__(self, index: int) -> Slice:
         volume, number = self._index[index]
-        return _read(volume, number, self._boxes.get((volume.path.stem, number), ()))
+        return _read(volume, number, self._boxes.get((volume.path, number), ()))
 
     @property
     def places(self) -> list[tuple[Path, int]]:
