@@ -14,7 +14,7 @@ from helpers.profiles import PROFILES, profile
 
 # SSIM from one machine to another: processors sum in another order, which a solver that stops at a gap and a network
 # hardly show
-SPREAD = {"quality": 5e-4, "real": 5e-4, "tuning": 5e-4}
+SPREAD = {"quality": 5e-4, "real": 5e-4, "tuning": 5e-4, "untrained": 0.01}  # fits magnify the last digit
 # made by version 0.1.0, and why they still stand: what moved since does not reach them, or they are made anew next
 OLDER = {
     "transfer": "attacks are made anew all together, with better ones",
@@ -22,7 +22,6 @@ OLDER = {
     "audit": "as transfer",
     "bases": "as transfer",
     "self_tuned": "on the noise level of before",
-    "untrained": "on the noise level of before",
     "fit-convdecoder-first-knee": "the published recipe takes hours and knows no noise level",
     "fit-convdecoder-first-brain": "the same",
 }
@@ -63,6 +62,7 @@ def measured_again(row: pd.Series, data: str) -> dict:
         ("quality", "tv"),
         ("quality", "unet-knee"),
         ("quality", "varnet-brain"),
+        ("untrained", "deep-decoder"),
     ],
 )
 def test_a_row_comes_back(name, method):
