@@ -4,6 +4,8 @@ import json
 import os
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -150,3 +152,16 @@ def test_whatever_lies_where_a_table_goes_the_result_is_right_or_nothing_changes
         assert (rows["identity"] == open_data("scan.h5")[0].identity).sum() == 1
     else:
         assert code == 2 and {path: path.read_bytes() for path in scan.iterdir()} == before
+
+
+@pytest.mark.parametrize("command", ["evaluate", "transfer", "audit", "tune", "fit", "attack", "train"])
+def test_data_without_references_are_a_sentence_in_every_command_that_needs_one(scan, capsys, command):
+    with h5py.File("scan.h5", "r+") as file:
+        file["kspace"][...] *= np.arange(file["kspace"].shape[-1]) % 4 == 0
+        del file["reconstruction_rss"]
+    others = {
+        "attack": ["attack", "scan.h5", "--method", "zero-filled", "--eps", "0.02"],
+        "train": ["train", "mine", "--architecture", '{"network": "unet"}', "--data", "scan.h5", "--out", "."],
+    }
+    sentence = refused(scan, capsys, *(TABLES | others)[command])
+    assert any(words in sentence for words in ("reference", "target", "undersampled")), sentence

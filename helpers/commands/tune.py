@@ -16,7 +16,7 @@ from pathlib import Path
 
 from helpers import __version__, methods, stats
 from helpers.commands import _outputs, show
-from helpers.data import DRAWN, open_data
+from helpers.data import DRAWN, Slice, open_data
 from helpers.errors import BadInput
 from helpers.experiments import tuning
 from helpers.experiments.provenance import provenance
@@ -55,12 +55,21 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def training_slices(data: str, args: argparse.Namespace) -> list[Slice]:
+    """The slices that are tuned on, one of each volume; BadInput where none has a reference."""
+    found = open_data(data, profile=profile(args.profile), split="train", volumes=args.volumes, slices=1)
+    slices = [item for item in found if item.target is not None]
+    if not slices:
+        raise BadInput(f"no slice of {data} has a reference, so that nothing can be tuned on it; give other data")
+    return slices
+
+
 def weights(args: argparse.Namespace, command: str) -> Iterator[dict]:
     """Tune the weight of every method on every source: one row each, and what was found is kept at once."""
     depends = {"profile": args.profile, "seed": args.seed, "code": __version__}
     table = Table(args.table, KEYS_OF_WEIGHTS, lambda n: provenance(command, args.seed, n), depends)
     for data in args.source:
-        slices = open_data(data, profile=profile(args.profile), split="train", volumes=args.volumes, slices=1)
+        slices = training_slices(data, args)
         for method in args.methods:
             source = slices[0].source
             have = {key[2:] for key in table.have if key[:2] == (method, source)}
@@ -83,7 +92,7 @@ def settings(args: argparse.Namespace, command: str) -> Iterator[dict]:
     fits = {method: methods.depends(method) for method in args.methods}
     table = Table(args.table, KEYS, lambda n: provenance(command, args.seed, n), depends, fits)
     for data in args.source:
-        slices = open_data(data, profile=profile(args.profile), split="train", volumes=args.volumes, slices=1)
+        slices = training_slices(data, args)
         for method in args.methods:
             done = {key[2] for key in table.have if key[0] == method}
             left = [item for item in slices if item.identity not in done]
