@@ -1,11 +1,13 @@
 """What an attack may do, and what it wants: a perturbation e of the measured entries, no longer than eps ||y||."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from helpers.attacks.losses import loss_of
 from helpers.errors import BadInput
 from helpers.methods import Method
 from helpers.methods.border import called, guest
@@ -26,6 +28,8 @@ class Threat:
     eps        strength ||e|| / ||y||, a number or (...)
     reference  (..., y, x): the image from which a perturbed one is driven away, the truth or the method's own clean
                output; images are cropped to it
+    score      what the loss makes worse, one of `losses.LOSSES`
+    target     (..., y, x) the clean target, which tells data range and object: where the reference is another image
     """
 
     method: Method
@@ -33,6 +37,8 @@ class Threat:
     mask: Tensor
     eps: float | Tensor
     reference: Tensor
+    score: str = field(default="nmse", kw_only=True)
+    target: Tensor | None = field(default=None, kw_only=True)
 
     def __post_init__(self):
         strengths = torch.as_tensor(self.eps)
@@ -50,13 +56,16 @@ class Threat:
         return center_crop(image, tuple(self.reference.shape[-2:]))
 
     def loss(self, e: Tensor) -> Tensor:
-        """What an attack maximizes: ||f(y + e) - reference||^2 / ||reference||^2; (..., coil, ky, kx) to (...)."""
+        """What an attack maximizes: the distance of f(y + e) to the reference; (..., coil, ky, kx) to (...)."""
         return self.distance(self.images(e))
 
     def distance(self, images: Tensor) -> Tensor:
-        """||images - reference||^2 / ||reference||^2 of what the method has made: (..., y, x), cropped, to (...)."""
-        difference = (images - self.reference).abs().square().sum((-2, -1))
-        return difference / self.reference.abs().square().sum((-2, -1))
+        """How far what the method has made is from the reference, see `losses.loss_of`: (..., y, x) to (...)."""
+        return self._distance(images)
+
+    @cached_property
+    def _distance(self) -> Callable[[Tensor], Tensor]:
+        return loss_of(self.score, self.reference, self.reference if self.target is None else self.target)
 
     def slope(self, e: Tensor) -> tuple[Tensor, Tensor]:
         """The loss and its gradient in e: (...) and (..., coil, ky, kx), zero off the mask.

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from helpers import methods
 from helpers.attacks import known
 from helpers.attacks.known import agreement, attacks_on, differentiable
+from helpers.attacks.losses import LOSSES
 from helpers.attacks.threat import Threat, noise_levels, realized
 from helpers.attacks.worst import worst
 from helpers.commands import show
@@ -40,6 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("truth", "clean"),
         default="truth",
         help="what the image is driven from (default: truth)",
+    )
+    parser.add_argument(
+        "--loss", choices=LOSSES, default="nmse", help="what attacks climb: squared error, 1 - SSIM (default: nmse)"
     )
     parser.add_argument(
         "--fit-steps", type=int, help="of an un-trained network, which is then another method (default: its own)"
@@ -81,7 +85,7 @@ def rows(args: argparse.Namespace, work: list, device: torch.device) -> Iterator
             attacked = differentiable(args.method, item.source, **fitted(args))
             attacks = attacks_on(args.method, item, seed, args.steps, args.starts, fit_steps=args.fit_steps)
             for eps in args.eps:
-                threat = Threat(attacked, y, mask, eps, reference)
+                threat = Threat(attacked, y, mask, eps, reference, score=args.loss, target=truth)
                 name, found, image = worst(make, threat, attacks, agreement(args.method, device))
                 with torch.no_grad():
                     by_chance = item.crop(make()(y + threat.noise(seed)[0], mask))
@@ -95,6 +99,7 @@ def rows(args: argparse.Namespace, work: list, device: torch.device) -> Iterator
                     "eps": realized(found.e, y),
                     "off_mask": realized(found.e * ~mask, y),
                     "attack": name,
+                    "climbed": args.loss,
                     **{f"ssim{key}": metrics.scores(image, truth)["ssim"] for key, image in images.items()},
                     **{key: metrics.scores(image, truth)[key] for key in ("psnr", "nmse", "ssim_object")},
                     "distance_to_clean": float((image - clean).norm() / clean.norm()),

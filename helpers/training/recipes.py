@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from fastmri.losses import SSIMLoss
 from torch import Tensor, nn
 
 from helpers.errors import BadInput
+from helpers.mri.similarity import one_minus_ssim
 from helpers.profiles import PROFILES
 
 SHIPPED = Path(__file__).resolve().parents[2] / "zoo" / "recipes.toml"
@@ -87,16 +87,15 @@ def loss_function(name: str) -> Callable[[Tensor, Tensor], Tensor]:
         return nn.functional.l1_loss
     if name == "mse":
         return nn.functional.mse_loss
-    similarity = SSIMLoss()
 
-    def one_minus_ssim(image: Tensor, target: Tensor) -> Tensor:
-        return similarity.to(image.device)(image[:, None], target[:, None], data_range=target.amax((-2, -1)))
+    def similarity(image: Tensor, target: Tensor) -> Tensor:
+        return one_minus_ssim(image, target, target.amax((-2, -1))).mean()
 
     def with_outliers(image: Tensor, target: Tensor) -> Tensor:
         error = (image - target) / target.amax((-2, -1), keepdim=True)
-        return one_minus_ssim(image, target) + OUTLIERS * error.square().mean()
+        return similarity(image, target) + OUTLIERS * error.square().mean()
 
-    return with_outliers if name == "ssim+mse" else one_minus_ssim
+    return with_outliers if name == "ssim+mse" else similarity
 
 
 def learning_rate(step: int, steps: int, peak: float, restart: int = 0, full: int = 0) -> float:
