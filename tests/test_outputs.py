@@ -2,6 +2,8 @@
 
 import json
 import os
+import struct
+import zlib
 from pathlib import Path
 
 import h5py
@@ -165,3 +167,11 @@ def test_data_without_references_are_a_sentence_in_every_command_that_needs_one(
     }
     sentence = refused(scan, capsys, *(TABLES | others)[command])
     assert any(words in sentence for words in ("reference", "target", "undersampled")), sentence
+
+
+def test_what_others_files_do_to_their_reader_is_no_trace(scan, capsys):
+    (scan / "deep.json").write_text("[" * 100_000)
+    assert "deep.json is there and not of" in refused(scan, capsys, *TABLES["evaluate"], "--table", "deep.csv")
+    bomb = zlib.crc32(header := b"IHDR" + struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0))
+    (scan / "bomb").write_bytes(b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", bomb))
+    assert "bomb is there and not of" in refused(scan, capsys, *RECONSTRUCT, "--png", "bomb")

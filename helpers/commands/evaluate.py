@@ -14,7 +14,7 @@ from pathlib import Path
 
 from helpers import __version__, methods, stats
 from helpers.commands import _outputs, show
-from helpers.commands._inputs import usable
+from helpers.commands._inputs import COUNT, SEED, usable
 from helpers.data import DRAWN, open_data
 from helpers.errors import BadInput
 from helpers.experiments import evaluate
@@ -32,11 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data", nargs="+", default=["knee", "brain"], help="sources, files or folders (default: knee brain)"
     )
     parser.add_argument(
-        "--volumes", type=int, help="at most so many of each of --data (default: 20 if drawn, else all)"
+        "--volumes", type=COUNT, help="at most so many of each of --data (default: 20 if drawn, else all)"
     )
-    parser.add_argument("--slices", type=int, help="at most so many of each volume (default: 2 if drawn, else all)")
+    parser.add_argument("--slices", type=COUNT, help="at most so many of each volume (default: 2 if drawn, else all)")
     parser.add_argument("--profile", default="laptop", choices=PROFILES, help="size of drawn slices (default: laptop)")
-    parser.add_argument("--seed", type=int, nargs="+", default=[0], help="seeds of the masks (default: 0)")
+    parser.add_argument("--seed", type=SEED, nargs="+", default=[0], help="seeds of the masks (default: 0)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
     parser.add_argument("--table", type=Path, help="CSV of all rows, resumable")
     parser.add_argument("--json", action="store_true", help="print one JSON object a row of the summary")
@@ -44,8 +44,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     limits = {name: getattr(args, name) for name in ("volumes", "slices") if getattr(args, name) is not None}
-    if min(limits.values(), default=1) < 1 or min(args.seed) < 0:
-        raise BadInput("--volumes and --slices must be at least 1, and --seed at least 0")
     _outputs.check({"--table": args.table})
     usable(args.device)
     for name in args.methods:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from helpers import __version__, methods, stats
 from helpers.commands import _outputs, show
+from helpers.commands._inputs import COUNT, SEED
 from helpers.data import DRAWN, Slice, open_data
 from helpers.errors import BadInput
 from helpers.experiments import tuning
@@ -33,16 +34,14 @@ COLUMNS = ["method", "source", "lam", "volume", "slice", "identity", "snr", "ssi
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("methods", nargs="+", metavar="METHOD", help="wavelet, tv, ..., or convdecoder, dip, ...")
     parser.add_argument("--source", nargs="+", default=["knee"], help="sources, files or folders (default: knee)")
-    parser.add_argument("--volumes", type=int, default=24, help="training volumes, one slice of each (default: 24)")
+    parser.add_argument("--volumes", type=COUNT, default=24, help="training volumes, one slice of each (default: 24)")
     parser.add_argument("--profile", default="laptop", choices=PROFILES, help="size of drawn slices (default: laptop)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the masks (default: 0)")
+    parser.add_argument("--seed", type=SEED, default=0, help="seed of the masks (default: 0)")
     parser.add_argument("--table", type=Path, help="CSV for every score of the sweep")
     parser.add_argument("--json", action="store_true", help="print one JSON object a method and source")
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.volumes < 1 or args.seed < 0:
-        raise BadInput("--volumes must be at least 1, and --seed at least 0")
     _outputs.check({"--table": args.table})
     fitted = [method in FITS for method in args.methods]
     if any(fitted) and not all(fitted):
