@@ -21,7 +21,6 @@ from helpers.data import FOLDERS, boxes, fastmri, scanner
 from helpers.data.drawing.measurement import SUPERSAMPLING
 from helpers.data.hdf5 import opened
 from helpers.errors import BadInput
-from helpers.files import remove_leftovers
 from helpers.profiles import PROFILES, profile
 
 SETTINGS = "drawn_as"
@@ -48,8 +47,6 @@ def run(args: argparse.Namespace) -> int:
     if table.exists() and not is_ours(table, args.source):
         raise BadInput(f"{table} is there and not of this command; choose another folder or move it away")
     folder.mkdir(parents=True, exist_ok=True)
-    for place in (folder, args.out):
-        remove_leftovers(place)
     show(written(args, folder, table, volumes), args.json)
     return 0
 

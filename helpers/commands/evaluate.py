@@ -49,21 +49,22 @@ def run(args: argparse.Namespace) -> int:
     for name in args.methods:
         methods.load(name)  # what is wrong with a name is said before anything is measured
     table = known(args)
-    size, have = profile(args.profile), table.have
+    size, have, scored = profile(args.profile), table.have, set()
     for data in args.data:
         slices = open_data(data, profile=size, split="test", **(DRAWN_LIMITS if data in DRAWN else {}) | limits)
         for name in args.methods:
             for seed in args.seed:
 
-                def skip(name, item, seed=seed):
+                def skip(name, item, seed=seed, data=data):
+                    scored.add(data)
                     table.volume(item.volume, item.number, item.identity)  # refuses what cannot stand beside its rows
                     return (name, item.identity, seed) in have
 
                 for row in evaluate.rows([name], slices, skip=skip, device=args.device, progress=True, seed=seed):
                     table.add([row | {"seed": seed}])
                     have.add((row["method"], row["identity"], seed))
-    if table.rows.empty:
-        raise BadInput(f"nothing to score: no slice of {', '.join(args.data)} has a target")
+    if without := [data for data in args.data if data not in scored]:
+        raise BadInput(f"nothing to score: no slice of {', '.join(without)} has a target")
     for sentence in evaluate.worse_than_nothing(table.rows):
         print(sentence, file=sys.stderr)
     show(stats.summary(table.rows, ["source", "method"]).to_dict("records"), args.json)

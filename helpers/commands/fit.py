@@ -7,6 +7,7 @@ minute, from which a fit that was killed goes on. Example, the published recipe,
 """
 
 import argparse
+import json
 import shlex
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from helpers import __version__
 from helpers.commands import _outputs, show
 from helpers.commands._inputs import COUNT, INDEX, SEED, usable
 from helpers.data import DRAWN, open_data
+from helpers.data.slice import checksum
 from helpers.errors import BadInput
 from helpers.experiments import evaluate
 from helpers.experiments.provenance import provenance
@@ -28,7 +30,8 @@ from helpers.untrained.recipes import FITS
 
 SCORES = ("ssim", "psnr", "ssim_object")
 PRECISIONS = ("float32", "bfloat16")
-COLUMNS = ["method", "source", "volume", "slice", "step", "seconds", "loss", "held_loss", *SCORES]
+KEYS = ["method", "source", "volume", "slice", "step"]
+COLUMNS = [*KEYS, "seconds", "loss", "held_loss", *SCORES]
 CHECKPOINTS = Path(__file__).resolve().parents[2] / "_build" / "fits"
 
 
@@ -69,13 +72,15 @@ def run(args: argparse.Namespace) -> int:
     mask = evaluate.mask_of(item, seed=args.seed)
     where = {"method": args.method, "source": item.source, "volume": item.volume, "slice": item.number}
     identity = {"identity": item.identity}
+    # whatever a fit depends on: one of another mask or of other settings is no beginning of this one
+    made = checksum(json.dumps([asdict(settings), args.seed, item.identity, __version__]), mask)
     command = f"python -m helpers fit {args.method} --data {shlex.quote(args.data)}"
     command += f" --slice {args.slice} --profile {args.profile} --steps {settings.steps} --look {args.look}"
     command += f" --precision {settings.precision}"
 
     table = Table(
         args.table,
-        COLUMNS,
+        KEYS,
         lambda n: provenance(command, args.seed, n, args.device),
         {"profile": args.profile, "seed": args.seed, "look": args.look, "code": __version__}
         | where
@@ -96,9 +101,11 @@ def run(args: argparse.Namespace) -> int:
         settings,
         args.seed,
         watch=score,
-        checkpoint=args.checkpoints / f"{args.method}-{settings.precision}-{item.identity}-{args.seed}.pt",
+        checkpoint=args.checkpoints / f"{args.method}-{made}.pt",
         progress=True,
     )
-    scored = [look for look in found.trajectory if "ssim" in look]
-    show([{name: look[name] for name in COLUMNS} for look in scored[-1:]], args.json)
+    scored = [{name: look[name] for name in COLUMNS} for look in found.trajectory if "ssim" in look]
+    there = set(table.rows["step"])  # a checkpoint may be further than the table
+    table.add([look for look in scored if look["step"] not in there], ordered=True)
+    show(scored[-1:], args.json)
     return 0

@@ -70,19 +70,17 @@ def weights(args: argparse.Namespace, command: str) -> Iterator[dict]:
     for data in args.source:
         slices = training_slices(data, args)
         for method in args.methods:
-            source = slices[0].source
-            have = {key[2:] for key in table.have if key[:2] == (method, source)}
+            have = {key[2:] for key in table.have if key[0] == method}
             for row in tuning.sweep(method, slices, seed=args.seed, have=have):
                 table.add([{name: row[name] for name in COLUMNS}])
             here = table.rows["identity"].isin([item.identity for item in slices])
-            rows = table.rows[(table.rows["method"] == method) & (table.rows["source"] == source) & here]
+            rows = table.rows[(table.rows["method"] == method) & here]
             found = tuning.best(rows)
             made = provenance(command, args.seed, found["n"])
-            drawn = data in DRAWN
-            kept = source if drawn else str(Path(data).resolve())
-            found_at = methods.TUNED if drawn else methods.READERS
+            kept = data if data in DRAWN else str(Path(data).resolve())
+            found_at = methods.TUNED if data in DRAWN else methods.READERS
             tuning.remember(method, kept, found | {"profile": args.profile} | made, found_at)
-            yield {"method": method, "source": source} | found
+            yield {"method": method, "source": data} | found
 
 
 def settings(args: argparse.Namespace, command: str) -> Iterator[dict]:
