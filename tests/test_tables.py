@@ -3,10 +3,14 @@
 import json
 import os
 import signal
+import subprocess
+import sys
+import time
 
 import pandas as pd
 import pytest
 
+from helpers import files
 from helpers.__main__ import main
 from helpers.errors import BadInput
 from helpers.experiments import tables
@@ -103,3 +107,31 @@ def test_a_process_that_is_killed_at_its_work_is_a_sentence_and_no_endless_wait(
         measured(empty, [(("tv", "001"), ())], killed)
     with pytest.raises(BadInput, match="a piece has failed"):
         measured(empty, [(("tv", str(number)), ()) for number in range(4)], interrupted, jobs=2)
+
+
+def test_no_process_outlives_a_driver_that_is_killed(tmp_path):
+    """Its processes hold memory, and one would go on with a piece whose rows nobody takes."""
+    (tmp_path / "driver.py").write_text(
+        "import os, time\n"
+        "from helpers.experiments.tables import Table, measured\n"
+        "def slow(arguments):\n"
+        "    open(f'{os.getpid()}.pid', 'w').close()\n"
+        "    time.sleep(600)\n"
+        "if __name__ == '__main__':\n"
+        "    measured(Table(None, ['key'], dict, {}), [((n,), ()) for n in range(2)], slow, jobs=2)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, sys.path))}
+    with subprocess.Popen(
+        [sys.executable, "driver.py"], cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL
+    ) as run:
+        wait_for(lambda: len(list(tmp_path.glob("*.pid"))) == 2)
+        run.kill()
+    processes = [int(path.stem) for path in tmp_path.glob("*.pid")]
+    wait_for(lambda: not any(map(files.running, processes)))
+
+
+def wait_for(done) -> None:
+    deadline = time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -1,11 +1,14 @@
 """Long tables: rows that come from many pieces of work, several at a time, kept as they come, resumed after a kill."""
 
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import active_children, get_context
+from multiprocessing import active_children, get_context, parent_process
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from threading import Thread
 
 import pandas as pd
 import torch
@@ -135,7 +138,7 @@ def measured(
     have, work = table.have, list(work)
     left = list({key: arguments for key, arguments in work if key not in have}.values())
     context = get_context("forkserver")
-    with ProcessPoolExecutor(jobs, context, torch.set_num_threads, (1,)) as pool:
+    with ProcessPoolExecutor(jobs, context, _begin) as pool:
         pieces = [pool.submit(function, arguments) for arguments in left]
         try:
             for piece in tqdm(as_completed(pieces), "pieces of work", len(left)):
@@ -151,6 +154,17 @@ def measured(
     if have == {key for key, _ in work}:  # this command makes it, whoever began it
         table.keep()
     return table.rows.reset_index(drop=True)
+
+
+def _begin() -> None:
+    """Prepare a process for its pieces: one thread, and an end where the process that sends them ends, as by kill -9."""
+    torch.set_num_threads(1)
+    Thread(target=_end_with, args=(parent_process(),), daemon=True).start()
+
+
+def _end_with(process: BaseProcess) -> None:
+    process.join()
+    os._exit(1)
 
 
 def origin(path: Path | None) -> dict:
