@@ -24,11 +24,11 @@ def written_aside(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def remove_leftovers(folder: Path, name: str = "") -> None:
-    """Remove the parts in a folder, of the file `name` or of any, whose process is no more."""
+def remove_leftovers(folder: Path, name: str) -> None:
+    """Remove the parts of the file `name` in a folder whose process is no more."""
     for part in folder.glob("*.part"):
         found = re.fullmatch(r"(.+)\.(\d+)\.part", part.name)
-        if found and found[1] == (name or found[1]) and not running(int(found[2])):
+        if found and found[1] == name and not running(int(found[2])):
             part.unlink(missing_ok=True)
 
 

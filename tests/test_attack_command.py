@@ -110,7 +110,7 @@ def test_the_worst_is_the_worst_and_says_who_found_it():
     ("arguments", "sentence"),
     [
         (["--method", "magic", "--eps", "0.1"], "no method 'magic'"),
-        (["--method", "sense", "--eps", "0"], "strength eps is above 0"),
+        (["--method", "sense", "--eps", "0"], "must be a number above 0"),
         (["--method", "sense", "--eps", "0.1", "--steps", "0"], "at least 1"),
         (["--method", "sense"], "--eps"),
         (["--method", "sense", "--eps", "0.1", "--fit-steps", "5"], "no option 'steps'"),

@@ -148,8 +148,8 @@ def test_no_permission(volume, capsys, monkeypatch):
     [
         (["--method", "nonsense"], "'nonsense'"),
         (["--slice", "2"], "counted from 0 to 1"),
-        (["--slice", "-1"], "counted from 0 to 1"),
-        (["--slice", "middle"], "invalid int value"),
+        (["--slice", "-1"], "must be a whole number"),
+        (["--slice", "middle"], "must be a whole number"),
         (["--acceleration", "-4"], "acceleration"),
         (["--acceleration", "0"], "acceleration"),
         (["--acceleration", "nan"], "acceleration"),
@@ -265,3 +265,57 @@ def test_fuzz_of_bytes(flips, head, template, tmp_path, capsys):
 )
 def test_fuzz_of_arguments(arguments, template, capsys):
     assert reconstruct(capsys, template, *arguments)[0] in (0, 2)
+
+
+@pytest.mark.parametrize(
+    "value", ["nan", "inf", "1e400", "-1", "", " ", "1e3x", "٣٣x", "99999999999999999999999", "0x10"]
+)
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["evaluate", "zero-filled", "--seed"],
+        ["evaluate", "zero-filled", "--volumes"],
+        ["evaluate", "zero-filled", "--slices"],
+        ["transfer", "--seed"],
+        ["transfer", "--steps"],
+        ["audit", "--jobs"],
+        ["fit", "dip", "--seed"],
+        ["fit", "dip", "--slice"],
+        ["fit", "dip", "--look"],
+        ["tune", "tv", "--seed"],
+        ["noise", "--seed"],
+        ["data", "nowhere", "--seed"],
+        ["data", "nowhere", "--slices"],
+        ["train", "unet-knee", "--steps"],
+        ["attack", "scan.h5", "--method", "tv", "--eps", "0.1", "--starts"],
+        ["reconstruct", "scan.h5", "--method", "tv", "--slice"],
+    ],
+    ids=" ".join,
+)
+def test_what_is_no_number_of_that_kind_is_a_sentence(volume, monkeypatch, capsys, options, value):
+    monkeypatch.chdir(volume.parent)
+    code, words = outcome(capsys, *options, value)
+    assert code == 2 and "must be a whole number" in words and os.listdir() == ["scan.h5"]
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "1e400", "0", "-1", "", "x"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["transfer", "--eps", "0.1"],
+        ["audit", "--eps"],
+        ["attack", "scan.h5", "--method", "tv", "--eps"],
+        ["reconstruct", "scan.h5", "--method", "tv", "--acceleration"],
+    ],
+    ids=" ".join,
+)
+def test_what_is_no_strength_is_a_sentence(volume, monkeypatch, capsys, options, value):
+    monkeypatch.chdir(volume.parent)
+    code, words = outcome(capsys, *options, value)
+    assert code == 2 and ("must be a number above 0" in words or "expected" in words)
+
+
+@pytest.mark.parametrize("device", ["hpu", "meta", "privateuseone", "tpu", ""])
+def test_what_is_no_device_here_is_a_sentence(volume, capsys, device):
+    code, words = outcome(capsys, "reconstruct", volume, "--method", "zero-filled", "--device", device)
+    assert code == 2 and "device" in words

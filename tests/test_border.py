@@ -114,6 +114,18 @@ def test_every_kind_of_return_is_the_image_of_the_function_by_hand(kind):
     assert row["ssim"] == evaluate.metrics.scores(ITEM.crop(expected), ITEM.target, ITEM.peak)["ssim"]
 
 
+def test_an_object_that_ends_the_process_when_asked_for_its_numbers_is_a_sentence(capfd):
+    class Lazy:
+        def __array__(self, dtype=None, copy=None):
+            print("computed late")
+            raise SystemExit(0)
+
+    with pytest.raises(BadInput, match="it returned a Lazy"):
+        own.method(lambda kspace, mask: Lazy(), "mine")(Y, MASK)
+    out, err = capfd.readouterr()
+    assert not out and err == "computed late\n"
+
+
 def test_a_double_measurement_gives_a_double_image():
     for found in everywhere(lambda kspace, mask: image(kspace, mask).float(), Y.to(torch.complex128)):
         assert found.dtype == torch.float64
@@ -532,6 +544,8 @@ CHANGES = {
     "device": ("torch.set_default_device('meta')", torch.get_default_device),
     "precision": ("torch.set_float32_matmul_precision('medium')", torch.get_float32_matmul_precision),
     "threads": ("torch.set_num_threads(2)", torch.get_num_threads),
+    "autocast": ("torch.autocast('cpu', torch.bfloat16).__enter__()", lambda: torch.is_autocast_enabled("cpu")),
+    "anomaly": ("torch.autograd.set_detect_anomaly(True)", torch.is_anomaly_enabled),
     "numpy": ("np.seterr(all='raise')", np.geterr),
     "warnings": ("warnings.simplefilter('error')", lambda: list(warnings.filters)),
     "folder": ("os.makedirs('elsewhere', exist_ok=True); os.chdir('elsewhere')", os.getcwd),

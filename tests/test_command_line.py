@@ -15,9 +15,8 @@ import torch
 from made import made_slices
 from PIL import Image
 
-from helpers import methods
+from helpers import files, methods
 from helpers.__main__ import main
-from helpers.commands import data as data_command
 from helpers.data import FastMRI, fastmri, open_data
 
 REAL = Path(__file__).parents[2] / "shared" / "real"
@@ -131,14 +130,14 @@ def test_a_run_that_is_stopped_leaves_nothing_half_written(tmp_path, how):
     if how != signal.SIGKILL:
         assert not list(tmp_path.rglob("*.part"))
     (folder / f"knee-test-0000.h5.{run.pid}.part").write_bytes(b"half")
-    data_command.remove_leftovers(folder)
+    files.remove_leftovers(folder, "knee-test-0000.h5")
     assert not list(folder.glob("*.part"))
 
 
 def test_parts_of_a_running_process_stay(tmp_path):
     part = tmp_path / f"knee.h5.{os.getpid()}.part"
     part.write_bytes(b"half")
-    data_command.remove_leftovers(tmp_path)
+    files.remove_leftovers(tmp_path, "knee.h5")
     assert part.exists()
 
 

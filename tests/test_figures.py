@@ -1,5 +1,6 @@
 """The look of the book: colors told apart, code as it runs, errors where there is a target."""
 
+import h5py
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -9,7 +10,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from helpers import figures
+from helpers.data import fastmri
 from helpers.data.scanner import draw_volume
+from helpers.figures import page
 from helpers.mri import masks, metrics
 from helpers.mri.sense import Sense
 from helpers.profiles import profile
@@ -130,3 +133,24 @@ def test_recipes_are_told_apart_and_every_slice_has_its_panel():
     assert [axes.get_title() for axes in grid] == ["knee, one slice", "brain, one slice"]
     assert [line.get_linestyle() for line in grid[0].lines] == ["-", "--"]
     assert grid[1].lines[1].get_ydata().tolist() == [0.7, 0.8] and grid[0].get_xscale() == "log"
+
+
+def test_data_without_references_are_shown_and_said_and_drawn_ones_take_their_place(item, tmp_path, monkeypatch):
+    """Cropped to what their header asks for; data with references, and drawn ones, stay what they are."""
+    shown = []
+    monkeypatch.setattr(page, "display", shown.append)
+    path = tmp_path / "scan.h5"
+    fastmri.write_volume(path, [item])
+    small = profile("smoke")
+    assert [figures.referenced(data, small) for data in (str(path), "knee", "")] == [
+        str(path),
+        "knee",
+        "",
+    ] and not shown
+    with h5py.File(path, "r+") as file:
+        file["kspace"][...] *= np.arange(file["kspace"].shape[-1]) % 4 == 0
+        del file["reconstruction_rss"]
+    assert figures.referenced(str(path), small, ["zero-filled"], instead="brain") == "brain"
+    said, figure, _ = shown
+    assert "scan and the other data given hold no references" in said.data
+    assert figure.axes[0].images[0].get_array().shape == small.image != item.kspace.shape[-2:]

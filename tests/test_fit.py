@@ -70,7 +70,7 @@ def test_a_file_that_is_no_checkpoint(tmp_path, capsys):
     ("arguments", "sentence"),
     [
         (["magic"], "no un-trained method; choose one of convdecoder"),
-        (["dip", "--steps", "0"], "--steps 1"),
+        (["dip", "--steps", "0"], "at least 1"),
         (["dip", "--look", "15"], "multiple of 10"),
         (["dip", "--slice", "-1"], "at least 0"),
         (["dip", "--data", "nowhere.h5"], "does not exist"),

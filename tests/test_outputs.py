@@ -2,8 +2,12 @@
 
 import json
 import os
+import struct
+import zlib
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -150,3 +154,66 @@ def test_whatever_lies_where_a_table_goes_the_result_is_right_or_nothing_changes
         assert (rows["identity"] == open_data("scan.h5")[0].identity).sum() == 1
     else:
         assert code == 2 and {path: path.read_bytes() for path in scan.iterdir()} == before
+
+
+@pytest.mark.parametrize("command", ["evaluate", "transfer", "audit", "tune", "fit", "attack", "train"])
+def test_data_without_references_are_a_sentence_in_every_command_that_needs_one(scan, capsys, command):
+    with h5py.File("scan.h5", "r+") as file:
+        file["kspace"][...] *= np.arange(file["kspace"].shape[-1]) % 4 == 0
+        del file["reconstruction_rss"]
+    others = {
+        "attack": ["attack", "scan.h5", "--method", "zero-filled", "--eps", "0.02"],
+        "train": ["train", "mine", "--architecture", '{"network": "unet"}', "--data", "scan.h5", "--out", "."],
+    }
+    sentence = refused(scan, capsys, *(TABLES | others)[command])
+    assert any(words in sentence for words in ("reference", "target", "undersampled")), sentence
+
+
+def test_what_others_files_do_to_their_reader_is_no_trace(scan, capsys):
+    (scan / "deep.json").write_text("[" * 100_000)
+    assert "deep.json is there and not of" in refused(scan, capsys, *TABLES["evaluate"], "--table", "deep.csv")
+    bomb = zlib.crc32(header := b"IHDR" + struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0))
+    (scan / "bomb").write_bytes(b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", bomb))
+    assert "bomb is there and not of" in refused(scan, capsys, *RECONSTRUCT, "--png", "bomb")
+
+
+def test_a_table_of_another_ending_does_not_take_the_origin_of_this_one(scan, capsys):
+    assert main([*TABLES["evaluate"], "--table", "kept.csv"]) == 0
+    capsys.readouterr()
+    for name in ("kept.txt", "kept"):
+        assert "kept.json is there and not of" in refused(scan, capsys, *TABLES["evaluate"], "--table", name)
+
+
+def test_drawing_removes_no_part_of_somebody_else(scan):
+    theirs = [scan / "out" / "archive.zip.4194299.part", scan / "out" / "multicoil_test" / "knee.h5.4194299.part"]
+    for path in theirs:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert main(["data", "out", "--profile", "smoke", "--volumes", "1", "--slices", "1"]) == 0
+    assert all(path.exists() for path in theirs)
+
+
+def test_data_that_cannot_be_scored_are_said_beside_others_and_beside_a_table(scan, capsys):
+    (scan / "bare").mkdir()
+    fastmri.write_volume(scan / "bare" / "b.h5", draw_volume("knee", 1, profile("smoke"), 1))
+    with h5py.File(scan / "bare" / "b.h5", "r+") as file:
+        file["kspace"][...] *= np.arange(file["kspace"].shape[-1]) % 4 == 0
+        del file["reconstruction_rss"]
+    assert main([*TABLES["evaluate"], "--table", "kept.csv"]) == 0
+    capsys.readouterr()
+    for data in (["bare"], ["scan.h5", "bare"]):
+        sentence = refused(scan, capsys, "evaluate", "zero-filled", "--data", *data, "--table", "kept.csv")
+        assert "no slice of bare has a target" in sentence
+
+
+def test_a_pipe_is_no_file(scan, capsys):
+    os.mkfifo("pipe.h5")
+    assert main(["reconstruct", "pipe.h5", "--method", "zero-filled"]) == 2
+    assert "is no file" in capsys.readouterr().err
+    assert main(["reconstruct", ".", "--method", "zero-filled"]) == 0
+
+
+@pytest.mark.parametrize("ending", ["H5", "hdf5"])
+def test_other_endings_of_hdf5_are_read_too(scan, ending):
+    (scan / "scan.h5").rename(scan / f"scan.{ending}")
+    assert len(open_data(scan)) == 1

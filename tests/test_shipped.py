@@ -13,16 +13,20 @@ from helpers.findings import shipped
 from helpers.profiles import PROFILES, profile
 
 # SSIM from one machine to another: processors sum in another order, which a solver that stops at a gap and a network
-# hardly show
-SPREAD = {"quality": 5e-4, "real": 5e-4, "tuning": 5e-4}
+# hardly show, and a fit magnifies
+SPREAD = {
+    "quality": 5e-4,
+    "real": 5e-4,
+    "tuning": 5e-4,
+    "self_tuned": 5e-4,
+    "untrained": 0.01,
+}  # fits magnify the last digit
 # made by version 0.1.0, and why they still stand: what moved since does not reach them, or they are made anew next
 OLDER = {
     "transfer": "attacks are made anew all together, with better ones",
     "spread": "rows of transfer by the same code, on another machine",
     "audit": "as transfer",
     "bases": "as transfer",
-    "self_tuned": "on the noise level of before",
-    "untrained": "on the noise level of before",
     "fit-convdecoder-first-knee": "the published recipe takes hours and knows no noise level",
     "fit-convdecoder-first-brain": "the same",
 }
@@ -46,10 +50,10 @@ def test_tables_of_the_version_before_say_so(root):
         assert made(root, name)["versions"]["helpers"] == "0.1.0", f"{name} is not older: test a row of it"
 
 
-def measured_again(row: pd.Series, data: str) -> dict:
+def measured_again(row: pd.Series, data: str, slices: int = 2) -> dict:
     """The same method on the same slice under the same mask, as `evaluate` measures it."""
-    found = open_data(data, profile=PROFILES["laptop"], split="test", volumes=20, slices=2)
-    first = 2 * int(row["volume"].rpartition("-")[2]) if data in DRAWN else 0
+    found = open_data(data, profile=PROFILES["laptop"], split="test", volumes=20, slices=slices)
+    first = slices * int(row["volume"].rpartition("-")[2]) if data in DRAWN else 0
     item = next(found[index] for index in range(first, len(found)) if found[index].number == row["slice"])
     method = methods.load(row["method"], source=item.source)
     return evaluate.measure(row["method"], method, item, evaluate.mask_of(item, seed=int(row["seed"])))
@@ -63,13 +67,16 @@ def measured_again(row: pd.Series, data: str) -> dict:
         ("quality", "tv"),
         ("quality", "unet-knee"),
         ("quality", "varnet-brain"),
+        ("untrained", "deep-decoder"),
+        ("self_tuned", "helpers.methods.self_tuned:tv"),
     ],
 )
 def test_a_row_comes_back(name, method):
     rows = shipped.table(name)
-    rows = rows[(rows["method"] == method) & rows["source"].isin(["knee", "brain"]) & (rows["slice"] == 1)]
-    row = rows.iloc[-1]
-    again = measured_again(row, row["source"])
+    rows = rows[(rows["method"] == method) & rows["source"].isin(["knee", "brain"])]
+    row = rows[rows["slice"] == 1].iloc[-1]
+    again = measured_again(row, row["source"], slices=int(rows.groupby("volume")["slice"].nunique().max()))
+    assert again["identity"] == row["identity"]
     for score in ("ssim", "ssim_object"):
         assert again[score] == pytest.approx(row[score], abs=SPREAD[name]), (row["volume"], score)
 

@@ -1,6 +1,8 @@
 """Long tables: what their rows depend on is kept beside them, and rows of another run are never mixed in."""
 
 import json
+import os
+import signal
 
 import pandas as pd
 import pytest
@@ -9,7 +11,7 @@ from helpers.__main__ import main
 from helpers.errors import BadInput
 from helpers.experiments import tables
 from helpers.experiments.provenance import provenance
-from helpers.experiments.tables import Table
+from helpers.experiments.tables import Table, measured
 
 
 def table(path, depends=(("profile", "smoke"),), **methods) -> Table:
@@ -85,3 +87,19 @@ def test_two_runs_with_other_settings_do_not_share_a_table(tmp_path, capsys):
         assert main([*quick, *change]) == 2
         assert f"was measured with {word}" in capsys.readouterr().err.splitlines()[-1]
     assert path.read_bytes() == before
+
+
+def killed(arguments) -> list:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def interrupted(arguments) -> list:
+    raise BadInput("a piece has failed")
+
+
+def test_a_process_that_is_killed_at_its_work_is_a_sentence_and_no_endless_wait(tmp_path):
+    empty = table(tmp_path / "kept.csv")
+    with pytest.raises(BadInput, match="a process ended in the middle of its work"):
+        measured(empty, [(("tv", "001"), ())], killed)
+    with pytest.raises(BadInput, match="a piece has failed"):
+        measured(empty, [(("tv", str(number)), ()) for number in range(4)], interrupted, jobs=2)

@@ -30,7 +30,7 @@ def test_a_queue_trains_the_others_where_one_fails(tmp_path):
         ([], "name a network"),
         (["nothing"], "there is no recipe 'nothing'"),
         (["mine", "--architecture", "[1]"], "JSON object"),
-        (["mine", "--architecture", '{"network": "unet"}', "--steps", "0"], "positive"),
+        (["mine", "--architecture", '{"network": "unet"}', "--steps", "0"], "at least 1"),
         (["mine", "--architecture", '{"network": "unet"}', "--profile", "huge"], "no profile 'huge'"),
         (["../mine", "--architecture", '{"network": "unet"}'], "no name for a network"),
         (["mine", "--architecture", '{"network": "x"}', "--hours", "1"], "there is no network 'x'"),

@@ -2,15 +2,14 @@
 
 import argparse
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from helpers import __version__, methods
 from helpers.commands import _outputs
-from helpers.commands._inputs import usable
+from helpers.commands._inputs import COUNT, SEED, usable
 from helpers.data import default_acquisition
 from helpers.data.slice import Slice
-from helpers.errors import BadInput
 from helpers.experiments import transfer
 from helpers.experiments.provenance import provenance
 from helpers.experiments.tables import Table
@@ -25,25 +24,23 @@ def add_arguments(parser: argparse.ArgumentParser, volumes: int, chosen: Sequenc
     """The options that both have; volumes, chosen: their defaults of --volumes and --methods."""
     parser.add_argument("--data", default="knee", help="a source, a file or a folder (default: knee)")
     parser.add_argument("--acquisition", help='of the slices, "" for any (default: CORPD_FBK of knees, else any)')
-    parser.add_argument("--volumes", type=int, default=volumes, help=f"one slice of each (default: {volumes})")
+    parser.add_argument("--volumes", type=COUNT, default=volumes, help=f"one slice of each (default: {volumes})")
     parser.add_argument("--profile", default="laptop", choices=PROFILES, help="size of drawn slices (default: laptop)")
     parser.add_argument(
         "--methods", nargs="+", default=chosen, help=f"names or MODULE:FUNCTION (default: {' '.join(chosen)})"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of masks, noise and starts (default: 0)")
+    parser.add_argument("--seed", type=SEED, default=0, help="of masks, noise and starts (default: 0)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
-    parser.add_argument("--jobs", type=int, default=1, help="slices at a time (default: 1)")
+    parser.add_argument("--jobs", type=COUNT, default=1, help="slices at a time (default: 1)")
     parser.add_argument("--table", type=Path, help="CSV of all rows, resumable")
     parser.add_argument("--json", action="store_true", help="print one JSON object a row of the summary")
 
 
-def slices(args: argparse.Namespace, strengths: Iterable[float], known: Sequence[str] = ()) -> list[Slice]:
+def slices(args: argparse.Namespace, known: Sequence[str] = ()) -> list[Slice]:
     """The slices that are asked for; BadInput for what is wrong, before anything is measured.
 
     known: names that are no methods of their own.
     """
-    if min(args.volumes, args.jobs, getattr(args, "steps", 1)) < 1 or args.seed < 0 or not min(strengths) > 0:
-        raise BadInput("--volumes, --jobs and --steps must be at least 1, --seed 0, and --eps above 0")
     _outputs.check({"--table": args.table})
     usable(args.device)
     for name in set(args.methods) - set(known):

@@ -1,6 +1,8 @@
-"""What several commands are given: a device, files of k-space, and the slices of them that are asked for."""
+"""What several commands are given: numbers, a device, files of k-space, and the slices of them that are asked for."""
 
-from collections.abc import Sequence
+import math
+from argparse import ArgumentTypeError
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -8,12 +10,44 @@ from helpers.data import DRAWN, Slice, open_data
 from helpers.errors import BadInput
 
 
-def usable(name: str) -> torch.device:
-    """The device of that name; BadInput where this machine has none."""
+def whole(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
+    """The type of an option that takes a whole number in that range, both ends included."""
+
+    def number(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if not least <= value <= most:
+            raise ArgumentTypeError(f"must be a whole number, at least {least} and at most {most}, not {text[:40]!r}")
+        return value
+
+    return number
+
+
+COUNT, INDEX, SEED = whole(1), whole(0), whole(0, 2**32 - 1)
+
+
+def positive(text: str) -> float:
+    """The type of an option that takes a number above 0, and no infinite one."""
     try:
-        return torch.zeros(1, device=name).device
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise ArgumentTypeError(f"must be a number above 0, not {text[:40]!r}")
+    return value
+
+
+def usable(name: str) -> torch.device:
+    """The device of that name; BadInput where this machine has none that holds numbers."""
+    try:
+        device = torch.zeros(1, device=name).device
+    except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
         raise BadInput(f"there is no device {name!r} here; use --device cpu") from error
+    if device.type == "meta":
+        raise BadInput("the device meta holds no numbers; use --device cpu")
+    return device
 
 
 def scans(name: str) -> Sequence[Slice]:

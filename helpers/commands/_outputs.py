@@ -12,6 +12,7 @@ from helpers.errors import BadInput
 
 MARK = "made_by"  # what files carry that are not text, so that they may be overwritten
 MAKER = "python -m helpers"
+BESIDE = "the .json beside --table"
 
 
 def check(outputs: Mapping[str, Path | None], inputs: Iterable[Path] = ()) -> None:
@@ -23,7 +24,7 @@ def check(outputs: Mapping[str, Path | None], inputs: Iterable[Path] = ()) -> No
     """
     paths = {option: Path(path) for option, path in outputs.items() if path is not None}
     if "--table" in paths and not paths["--table"].is_dir():
-        paths["the .json beside --table"] = paths["--table"].with_suffix(".json")
+        paths[BESIDE] = paths["--table"].with_suffix(".json")
     inputs = [Path(path) for path in inputs]
     options = list(paths)
     for position, option in enumerate(options):
@@ -34,7 +35,7 @@ def check(outputs: Mapping[str, Path | None], inputs: Iterable[Path] = ()) -> No
             raise BadInput(f"{taken[0]} and {option} are both {path}, and one would be lost; write to two files")
         if (path.exists() or path.is_symlink()) and not path.is_file():
             raise BadInput(f"{option} {path} is no plain file; write to another one")
-        if path.is_file() and option != "--table" and not _ours(path):
+        if path.is_file() and option != "--table" and not _ours(path, paths.get("--table")):
             raise BadInput(f"{option} {path} is there and not of this command; remove it or write to another file")
         folder = next(parent for parent in path.absolute().parents if parent.exists())
         if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
@@ -46,16 +47,20 @@ def _same(one: Path, other: Path) -> bool:
     return one.resolve() == other.resolve() or one.exists() and other.exists() and one.samefile(other)
 
 
-def _ours(path: Path) -> bool:
-    """Whether a file was written by this package: where a table comes from, images, or a picture of them."""
+def _ours(path: Path, table: Path | None) -> bool:
+    """Whether a file was written by this package: where a table comes from, images, or a picture of them.
+
+    Of a table that is not there, a .json may belong to another one, of the same name with another ending.
+    """
     try:
         if path.suffix == ".json":
             found = json.loads(path.read_text("utf8"))
-            return isinstance(found, dict) and {"command", "n", "versions"} <= found.keys()  # see `provenance`
+            known = isinstance(found, dict) and {"command", "n", "versions"} <= found.keys()  # see `provenance`
+            return known and (table is None or table.is_file() or found.get("table") == table.name)
         if h5py.is_hdf5(path):
             with h5py.File(path, "r") as file:
                 return file.attrs.get(MARK) == MAKER
         with Image.open(path) as picture:
             return picture.info.get(MARK) == MAKER
-    except (OSError, ValueError):
+    except Exception:  # what a file of somebody else does to its reader, such as a picture of endless size
         return False

@@ -21,7 +21,7 @@ from helpers.attacks.losses import LOSSES
 from helpers.attacks.threat import Threat, noise_levels, realized
 from helpers.attacks.worst import worst
 from helpers.commands import show
-from helpers.commands._inputs import scans, usable, wanted
+from helpers.commands._inputs import COUNT, INDEX, SEED, positive, scans, usable, wanted
 from helpers.errors import BadInput
 from helpers.experiments import evaluate
 from helpers.mri import metrics
@@ -30,11 +30,11 @@ from helpers.mri import metrics
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", nargs="+", metavar="FILE", help="k-space: files or folders")
     parser.add_argument("--method", required=True, help="a name, see python -m helpers methods, or MODULE:FUNCTION")
-    parser.add_argument("--eps", type=float, nargs="+", required=True, help="strengths ||e|| / ||y||, such as 0.02")
+    parser.add_argument("--eps", type=positive, nargs="+", required=True, help="strengths ||e|| / ||y||, such as 0.02")
     steps = known.STEPS
-    parser.add_argument("--steps", type=int, default=steps, help=f"of the gradient attack (default: {steps})")
+    parser.add_argument("--steps", type=COUNT, default=steps, help=f"of the gradient attack (default: {steps})")
     parser.add_argument(
-        "--starts", type=int, default=0, help="of it from noise, beside the worst for SENSE (default: 0)"
+        "--starts", type=INDEX, default=0, help="of it from noise, beside the worst for SENSE (default: 0)"
     )
     parser.add_argument(
         "--away-from",
@@ -46,10 +46,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--loss", choices=LOSSES, default="nmse", help="what attacks climb: squared error, 1 - SSIM (default: nmse)"
     )
     parser.add_argument(
-        "--fit-steps", type=int, help="of an un-trained network, which is then another method (default: its own)"
+        "--fit-steps", type=COUNT, help="of an un-trained network, which is then another method (default: its own)"
     )
-    parser.add_argument("--slice", type=int, help="number of the slice, counted from 0 (default: all)")
-    parser.add_argument("--seed", type=int, default=0, help="of mask, starts and noise (default: 0)")
+    parser.add_argument("--slice", type=INDEX, help="number of the slice, counted from 0 (default: all)")
+    parser.add_argument("--seed", type=SEED, default=0, help="of mask, starts and noise (default: 0)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
     parser.add_argument("--json", action="store_true", help="print one JSON object a slice and strength")
 
@@ -57,8 +57,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     methods.load(args.method, source="knee", **fitted(args))  # what is wrong is said before any file is read
     device = usable(args.device)
-    if min(args.steps, args.fit_steps or 1) < 1 or min(args.starts, args.seed) < 0:
-        raise BadInput("--steps and --fit-steps must be at least 1, --starts and --seed at least 0")
     work = [(data, index) for name in args.files for data in [scans(name)] for index in wanted(data, name, args.slice)]
     show(rows(args, work, device), args.json)
     return 0

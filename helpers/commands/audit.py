@@ -9,6 +9,7 @@ from functools import partial
 
 from helpers import stats
 from helpers.commands import _attacked, show
+from helpers.commands._inputs import positive
 from helpers.data.slice import Slice
 from helpers.experiments import audit
 from helpers.experiments.tables import measured
@@ -16,11 +17,13 @@ from helpers.experiments.tables import measured
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     _attacked.add_arguments(parser, 3, audit.METHODS)
-    parser.add_argument("--eps", type=float, nargs="+", default=[audit.EPS], help=f"strengths (default: {audit.EPS:g})")
+    parser.add_argument(
+        "--eps", type=positive, nargs="+", default=[audit.EPS], help=f"strengths (default: {audit.EPS:g})"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    slices = _attacked.slices(args, args.eps, known=[audit.LINEAR])
+    slices = _attacked.slices(args, known=[audit.LINEAR])
     work = [
         ((name, eps, item.identity), (name, eps, item)) for eps in args.eps for item in slices for name in args.methods
     ]

@@ -13,13 +13,16 @@ from itertools import chain
 
 from helpers.bench import attacks, border, networks, solvers
 from helpers.commands import show
+from helpers.commands._inputs import COUNT
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="only coil maps and solvers at 8x160x160")
-    parser.add_argument("--runs", type=int, default=3, help="alternating runs, of which the median counts (default: 3)")
+    parser.add_argument(
+        "--runs", type=COUNT, default=3, help="alternating runs, of which the median counts (default: 3)"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
 
 

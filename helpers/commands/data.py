@@ -16,11 +16,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from helpers.commands import show
+from helpers.commands._inputs import COUNT, SEED
 from helpers.data import FOLDERS, boxes, fastmri, scanner
 from helpers.data.drawing.measurement import SUPERSAMPLING
 from helpers.data.hdf5 import opened
 from helpers.errors import BadInput
-from helpers.files import remove_leftovers
 from helpers.profiles import PROFILES, profile
 
 SETTINGS = "drawn_as"
@@ -29,12 +29,12 @@ SETTINGS = "drawn_as"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", type=Path, metavar="OUT", help="folder to write to; made where it is not there")
     parser.add_argument("--source", default="knee", choices=scanner.SOURCES, help="what is scanned (default: knee)")
-    parser.add_argument("--volumes", type=int, help="number of volumes (default: the profile's)")
-    parser.add_argument("--slices", type=int, default=4, help="neighboring slices of each volume (default: 4)")
+    parser.add_argument("--volumes", type=COUNT, help="number of volumes (default: the profile's)")
+    parser.add_argument("--slices", type=COUNT, default=4, help="neighboring slices of each volume (default: 4)")
     parser.add_argument("--profile", default="laptop", choices=PROFILES, help="size of the scans (default: laptop)")
     parser.add_argument("--split", default="test", choices=FOLDERS, help="set that the subjects are of (default: test)")
     parser.add_argument(
-        "--seed", type=int, default=0, help="seed of the first subject; the next has the next (default: 0)"
+        "--seed", type=SEED, default=0, help="seed of the first subject; the next has the next (default: 0)"
     )
     parser.add_argument("--no-pathology", action="store_true", help="draw the same subjects without their findings")
     parser.add_argument("--json", action="store_true", help="print one JSON object a volume")
@@ -43,14 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     size = profile(args.profile)
     volumes = size.volumes if args.volumes is None else args.volumes
-    if volumes < 1 or args.slices < 1 or args.seed < 0:
-        raise BadInput("--volumes and --slices must be at least 1, and --seed at least 0")
     folder, table = args.out / FOLDERS[args.split], args.out / f"{args.source}.csv"
     if table.exists() and not is_ours(table, args.source):
         raise BadInput(f"{table} is there and not of this command; choose another folder or move it away")
     folder.mkdir(parents=True, exist_ok=True)
-    for place in (folder, args.out):
-        remove_leftovers(place)
     show(written(args, folder, table, volumes), args.json)
     return 0
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from helpers import __version__, methods, stats
 from helpers.commands import _outputs, show
-from helpers.commands._inputs import usable
+from helpers.commands._inputs import COUNT, SEED, usable
 from helpers.data import DRAWN, open_data
 from helpers.errors import BadInput
 from helpers.experiments import evaluate
@@ -32,11 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data", nargs="+", default=["knee", "brain"], help="sources, files or folders (default: knee brain)"
     )
     parser.add_argument(
-        "--volumes", type=int, help="at most so many of each of --data (default: 20 if drawn, else all)"
+        "--volumes", type=COUNT, help="at most so many of each of --data (default: 20 if drawn, else all)"
     )
-    parser.add_argument("--slices", type=int, help="at most so many of each volume (default: 2 if drawn, else all)")
+    parser.add_argument("--slices", type=COUNT, help="at most so many of each volume (default: 2 if drawn, else all)")
     parser.add_argument("--profile", default="laptop", choices=PROFILES, help="size of drawn slices (default: laptop)")
-    parser.add_argument("--seed", type=int, nargs="+", default=[0], help="seeds of the masks (default: 0)")
+    parser.add_argument("--seed", type=SEED, nargs="+", default=[0], help="seeds of the masks (default: 0)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
     parser.add_argument("--table", type=Path, help="CSV of all rows, resumable")
     parser.add_argument("--json", action="store_true", help="print one JSON object a row of the summary")
@@ -44,28 +44,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     limits = {name: getattr(args, name) for name in ("volumes", "slices") if getattr(args, name) is not None}
-    if min(limits.values(), default=1) < 1 or min(args.seed) < 0:
-        raise BadInput("--volumes and --slices must be at least 1, and --seed at least 0")
     _outputs.check({"--table": args.table})
     usable(args.device)
     for name in args.methods:
         methods.load(name)  # what is wrong with a name is said before anything is measured
     table = known(args)
-    size, have = profile(args.profile), table.have
+    size, have, scored = profile(args.profile), table.have, set()
     for data in args.data:
         slices = open_data(data, profile=size, split="test", **(DRAWN_LIMITS if data in DRAWN else {}) | limits)
         for name in args.methods:
             for seed in args.seed:
 
-                def skip(name, item, seed=seed):
+                def skip(name, item, seed=seed, data=data):
+                    scored.add(data)
                     table.volume(item.volume, item.number, item.identity)  # refuses what cannot stand beside its rows
                     return (name, item.identity, seed) in have
 
                 for row in evaluate.rows([name], slices, skip=skip, device=args.device, progress=True, seed=seed):
                     table.add([row | {"seed": seed}])
                     have.add((row["method"], row["identity"], seed))
-    if table.rows.empty:
-        raise BadInput(f"nothing to score: no slice of {', '.join(args.data)} has a target")
+    if without := [data for data in args.data if data not in scored]:
+        raise BadInput(f"nothing to score: no slice of {', '.join(without)} has a target")
     for sentence in evaluate.worse_than_nothing(table.rows):
         print(sentence, file=sys.stderr)
     show(stats.summary(table.rows, ["source", "method"]).to_dict("records"), args.json)

@@ -7,6 +7,7 @@ minute, from which a fit that was killed goes on. Example, the published recipe,
 """
 
 import argparse
+import json
 import shlex
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,8 +16,9 @@ from torch import Tensor
 
 from helpers import __version__
 from helpers.commands import _outputs, show
-from helpers.commands._inputs import usable
+from helpers.commands._inputs import COUNT, INDEX, SEED, usable
 from helpers.data import DRAWN, open_data
+from helpers.data.slice import checksum
 from helpers.errors import BadInput
 from helpers.experiments import evaluate
 from helpers.experiments.provenance import provenance
@@ -28,19 +30,22 @@ from helpers.untrained.recipes import FITS
 
 SCORES = ("ssim", "psnr", "ssim_object")
 PRECISIONS = ("float32", "bfloat16")
-COLUMNS = ["method", "source", "volume", "slice", "step", "seconds", "loss", "held_loss", *SCORES]
+KEYS = ["method", "source", "volume", "slice", "step"]
+COLUMNS = [*KEYS, "seconds", "loss", "held_loss", *SCORES]
 CHECKPOINTS = Path(__file__).resolve().parents[2] / "_build" / "fits"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("method", metavar="METHOD", help=f"one of {', '.join(FITS)}")
     parser.add_argument("--data", default="knee", help="a source, or a file with a reference (default: knee)")
-    parser.add_argument("--slice", type=int, default=0, help="which slice, counted from 0 (default: 0)")
+    parser.add_argument("--slice", type=INDEX, default=0, help="which slice, counted from 0 (default: 0)")
     parser.add_argument("--profile", default="laptop", choices=PROFILES, help="size of drawn slices (default: laptop)")
-    parser.add_argument("--seed", type=int, default=0, help="of weights, input, held-out lines and mask (default: 0)")
-    parser.add_argument("--steps", type=int, help="default: the method's own")
+    parser.add_argument("--seed", type=SEED, default=0, help="of weights, input, held-out lines and mask (default: 0)")
+    parser.add_argument("--steps", type=COUNT, help="default: the method's own")
     parser.add_argument("--precision", choices=PRECISIONS, help="of the convolutions; default: the method's own")
-    parser.add_argument("--look", type=int, default=50, help="steps between two scores, a multiple of 10 (default: 50)")
+    parser.add_argument(
+        "--look", type=COUNT, default=50, help="steps between two scores, a multiple of 10 (default: 50)"
+    )
     parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
     parser.add_argument("--table", type=Path, help="CSV of all looks")
     parser.add_argument("--checkpoints", type=Path, default=CHECKPOINTS, help="(default: _build/fits)")
@@ -52,8 +57,8 @@ def run(args: argparse.Namespace) -> int:
         raise BadInput(f"{args.method!r} is no un-trained method; choose one of {', '.join(FITS)}")
     asked = {"steps": args.steps, "precision": args.precision}
     settings = replace(FITS[args.method], **{name: value for name, value in asked.items() if value is not None})
-    if min(args.slice, args.seed) < 0 or settings.steps < 1 or args.look < LOOK or args.look % LOOK:
-        raise BadInput(f"--slice and --seed are at least 0, --steps 1, and --look a multiple of {LOOK}")
+    if args.look % LOOK:
+        raise BadInput(f"--look must be a multiple of {LOOK}")
     _outputs.check({"--table": args.table})
     drawn = (
         {"profile": profile(args.profile), "volumes": args.slice // 2 + 1, "slices": 2} if args.data in DRAWN else {}
@@ -67,13 +72,15 @@ def run(args: argparse.Namespace) -> int:
     mask = evaluate.mask_of(item, seed=args.seed)
     where = {"method": args.method, "source": item.source, "volume": item.volume, "slice": item.number}
     identity = {"identity": item.identity}
+    # whatever a fit depends on: one of another mask or of other settings is no beginning of this one
+    made = checksum(json.dumps([asdict(settings), args.seed, item.identity, __version__]), mask)
     command = f"python -m helpers fit {args.method} --data {shlex.quote(args.data)}"
     command += f" --slice {args.slice} --profile {args.profile} --steps {settings.steps} --look {args.look}"
     command += f" --precision {settings.precision}"
 
     table = Table(
         args.table,
-        COLUMNS,
+        KEYS,
         lambda n: provenance(command, args.seed, n, args.device),
         {"profile": args.profile, "seed": args.seed, "look": args.look, "code": __version__}
         | where
@@ -94,9 +101,11 @@ def run(args: argparse.Namespace) -> int:
         settings,
         args.seed,
         watch=score,
-        checkpoint=args.checkpoints / f"{args.method}-{settings.precision}-{item.identity}-{args.seed}.pt",
+        checkpoint=args.checkpoints / f"{args.method}-{made}.pt",
         progress=True,
     )
-    scored = [look for look in found.trajectory if "ssim" in look]
-    show([{name: look[name] for name in COLUMNS} for look in scored[-1:]], args.json)
+    scored = [{name: look[name] for name in COLUMNS} for look in found.trajectory if "ssim" in look]
+    there = set(table.rows["step"])  # a checkpoint may be further than the table
+    table.add([look for look in scored if look["step"] not in there], ordered=True)
+    show(scored[-1:], args.json)
     return 0

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from helpers import __version__
 from helpers.commands import _outputs, show
-from helpers.errors import BadInput
+from helpers.commands._inputs import SEED
 from helpers.experiments import noise_levels
 from helpers.experiments.provenance import provenance
 from helpers.experiments.tables import Table
@@ -22,14 +22,12 @@ from helpers.profiles import PROFILES, profile
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", default="laptop", choices=PROFILES, help="size of the scans (default: laptop)")
-    parser.add_argument("--seed", type=int, default=10, help="of the first of six subjects (default: 10)")
+    parser.add_argument("--seed", type=SEED, default=10, help="of the first of six subjects (default: 10)")
     parser.add_argument("--table", type=Path, help="CSV of all rows, resumable")
     parser.add_argument("--json", action="store_true", help="print one JSON object a row of the summary")
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.seed < 0:
-        raise BadInput("--seed must be at least 0")
     _outputs.check({"--table": args.table})
     command = f"python -m helpers noise --profile {args.profile} --seed {args.seed} --table {args.table}"
     depends = {"profile": args.profile, "seed": args.seed, "code": __version__}

@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from helpers import methods
 from helpers.commands import _outputs, show
-from helpers.commands._inputs import scans, usable, wanted
+from helpers.commands._inputs import INDEX, SEED, positive, scans, usable, wanted
 from helpers.data import Slice
 from helpers.errors import BadInput
 from helpers.experiments import evaluate
@@ -41,12 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mask", choices=kinds, help="kind of mask (default: given where the file has one, else random)"
     )
-    parser.add_argument("--acceleration", type=float, default=4, help="all entries over measured ones (default: 4)")
+    parser.add_argument("--acceleration", type=positive, default=4, help="all entries over measured ones (default: 4)")
     parser.add_argument("--center-fraction", type=float, default=0.08, help="fully sampled center (default: 0.08)")
     parser.add_argument(
-        "--seed", type=int, nargs="+", default=[0], help="seeds of the mask, one image each (default: 0)"
+        "--seed", type=SEED, nargs="+", default=[0], help="seeds of the mask, one image each (default: 0)"
     )
-    parser.add_argument("--slice", type=int, help="number of the slice, counted from 0 (default: all)")
+    parser.add_argument("--slice", type=INDEX, help="number of the slice, counted from 0 (default: all)")
     parser.add_argument(
         "--tuned-on", metavar="SOURCE", help="source whose tuned weights are used (default: the file's)"
     )
@@ -65,8 +65,6 @@ def run(args: argparse.Namespace) -> int:
     # what is wrong with a name is said before any file is read
     methods.load(args.method, source=args.tuned_on or "knee", **fitted(args))
     device = usable(args.device)
-    if min(args.seed) < 0 or max(args.seed) >= 2**32:
-        raise BadInput("--seed must be a whole number from 0 to 4294967295")
     if args.out and len(args.seed) > 1:
         raise BadInput("--out holds one image of each slice; give one --seed")
     work = [(data, index) for name in args.files for data in [scans(name)] for index in wanted(data, name, args.slice)]

@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 
 from helpers.commands import show
-from helpers.commands._inputs import usable
+from helpers.commands._inputs import COUNT, INDEX, SEED, positive, usable
 from helpers.data import open_data
 from helpers.errors import BadInput
 from helpers.networks import zoo
@@ -39,25 +39,27 @@ SETTINGS = ("architecture", "data", "profile", "steps", "batch", "loss", "learni
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="recipes, or a name of your own")
     parser.add_argument("--all", action="store_true", help="every recipe of the zoo")
-    parser.add_argument("--jobs", type=int, default=1, help="trainings at a time, of several names (default: 1)")
+    parser.add_argument("--jobs", type=COUNT, default=1, help="trainings at a time, of several names (default: 1)")
     recipe = parser.add_argument_group("what is trained (default: as in the recipe)")
     recipe.add_argument("--architecture", type=json.loads, metavar="JSON", help='such as {"network": "unet"}')
     recipe.add_argument("--data", nargs="+", help="knee, brain, stanford, several of them, or a folder")
     recipe.add_argument("--profile", help="size of drawn slices: smoke, laptop or paper")
-    recipe.add_argument("--steps", type=int, help="planned steps, to which the learning rate is tied")
-    recipe.add_argument("--batch", type=int, help="slices a step and process")
+    recipe.add_argument("--steps", type=COUNT, help="planned steps, to which the learning rate is tied")
+    recipe.add_argument("--batch", type=COUNT, help="slices a step and process")
     recipe.add_argument("--loss", choices=LOSSES)
-    recipe.add_argument("--learning-rate", type=float)
-    recipe.add_argument("--seed", type=int)
+    recipe.add_argument("--learning-rate", type=positive)
+    recipe.add_argument("--seed", type=SEED)
     how = parser.add_argument_group("how")
     how.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
     how.add_argument("--precision", choices=("float32", "bfloat16"), help="default: bfloat16 on cuda, else float32")
-    how.add_argument("--threads", type=int, default=1, help="threads of each training (default: 1)")
-    how.add_argument("--workers", type=int, default=0, help="processes that draw ahead (default: 0, drawn in between)")
+    how.add_argument("--threads", type=COUNT, default=1, help="threads of each training (default: 1)")
+    how.add_argument(
+        "--workers", type=INDEX, default=0, help="processes that draw ahead (default: 0, drawn in between)"
+    )
     how.add_argument("--hours", type=float, default=math.inf, help="stop cleanly after so many, to go on later")
-    how.add_argument("--validate-every", type=int, default=500, metavar="STEPS", help="(default: 500)")
+    how.add_argument("--validate-every", type=COUNT, default=500, metavar="STEPS", help="(default: 500)")
     how.add_argument("--save-every", type=float, default=120, metavar="SECONDS", help="(default: 120)")
-    how.add_argument("--volumes", type=int, default=20, help="validation volumes (default: 20)")
+    how.add_argument("--volumes", type=COUNT, default=20, help="validation volumes (default: 20)")
     how.add_argument("--also", metavar="PATH", help="score these data, too, at every validation; nothing depends on it")
     how.add_argument("--fresh", action="store_true", help="begin anew where there is a checkpoint")
     how.add_argument(
@@ -79,8 +81,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    if min(args.jobs, args.threads, args.validate_every) < 1 or args.volumes < 2 or args.workers < 0:
-        raise BadInput("--jobs, --threads and --validate-every must be at least 1, --volumes 2, and --workers 0")
+    if args.volumes < 2:
+        raise BadInput("--volumes must be at least 2")
     if not args.hours > 0:
         raise BadInput(f"--hours must be more than 0, not {args.hours:g}")
     names = list(dict.fromkeys([*args.names, *(recipes.shipped() if args.all else ())]))

@@ -13,6 +13,7 @@ from functools import partial
 from helpers import stats
 from helpers.attacks import known
 from helpers.commands import _attacked, show
+from helpers.commands._inputs import COUNT, positive
 from helpers.data.slice import Slice
 from helpers.experiments import transfer
 from helpers.experiments.tables import measured
@@ -20,14 +21,14 @@ from helpers.experiments.tables import measured
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     _attacked.add_arguments(parser, transfer.COUNT, transfer.METHODS)
-    parser.add_argument("--eps", type=float, nargs="+", default=transfer.EPS, help="strengths")
+    parser.add_argument("--eps", type=positive, nargs="+", default=transfer.EPS, help="strengths")
     parser.add_argument("--protocol", nargs="+", default=transfer.PROTOCOLS, choices=transfer.PROTOCOLS)
     steps = known.STEPS
-    parser.add_argument("--steps", type=int, default=steps, help=f"of gradient attacks (default: {steps})")
+    parser.add_argument("--steps", type=COUNT, default=steps, help=f"of gradient attacks (default: {steps})")
 
 
 def run(args: argparse.Namespace) -> int:
-    slices = _attacked.slices(args, args.eps)
+    slices = _attacked.slices(args)
     work = [
         ((protocol, eps, item.identity), (protocol, eps, item))
         for eps in args.eps

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from helpers import __version__, methods, stats
 from helpers.commands import _outputs, show
-from helpers.data import DRAWN, open_data
+from helpers.commands._inputs import COUNT, SEED
+from helpers.data import DRAWN, Slice, open_data
 from helpers.errors import BadInput
 from helpers.experiments import tuning
 from helpers.experiments.provenance import provenance
@@ -33,16 +34,14 @@ COLUMNS = ["method", "source", "lam", "volume", "slice", "identity", "snr", "ssi
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("methods", nargs="+", metavar="METHOD", help="wavelet, tv, ..., or convdecoder, dip, ...")
     parser.add_argument("--source", nargs="+", default=["knee"], help="sources, files or folders (default: knee)")
-    parser.add_argument("--volumes", type=int, default=24, help="training volumes, one slice of each (default: 24)")
+    parser.add_argument("--volumes", type=COUNT, default=24, help="training volumes, one slice of each (default: 24)")
     parser.add_argument("--profile", default="laptop", choices=PROFILES, help="size of drawn slices (default: laptop)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the masks (default: 0)")
+    parser.add_argument("--seed", type=SEED, default=0, help="seed of the masks (default: 0)")
     parser.add_argument("--table", type=Path, help="CSV for every score of the sweep")
     parser.add_argument("--json", action="store_true", help="print one JSON object a method and source")
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.volumes < 1 or args.seed < 0:
-        raise BadInput("--volumes must be at least 1, and --seed at least 0")
     _outputs.check({"--table": args.table})
     fitted = [method in FITS for method in args.methods]
     if any(fitted) and not all(fitted):
@@ -55,26 +54,33 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def training_slices(data: str, args: argparse.Namespace) -> list[Slice]:
+    """The slices that are tuned on, one of each volume; BadInput where none has a reference."""
+    found = open_data(data, profile=profile(args.profile), split="train", volumes=args.volumes, slices=1)
+    slices = [item for item in found if item.target is not None]
+    if not slices:
+        raise BadInput(f"no slice of {data} has a reference, so that nothing can be tuned on it; give other data")
+    return slices
+
+
 def weights(args: argparse.Namespace, command: str) -> Iterator[dict]:
     """Tune the weight of every method on every source: one row each, and what was found is kept at once."""
     depends = {"profile": args.profile, "seed": args.seed, "code": __version__}
     table = Table(args.table, KEYS_OF_WEIGHTS, lambda n: provenance(command, args.seed, n), depends)
     for data in args.source:
-        slices = open_data(data, profile=profile(args.profile), split="train", volumes=args.volumes, slices=1)
+        slices = training_slices(data, args)
         for method in args.methods:
-            source = slices[0].source
-            have = {key[2:] for key in table.have if key[:2] == (method, source)}
+            have = {key[2:] for key in table.have if key[0] == method}
             for row in tuning.sweep(method, slices, seed=args.seed, have=have):
                 table.add([{name: row[name] for name in COLUMNS}])
             here = table.rows["identity"].isin([item.identity for item in slices])
-            rows = table.rows[(table.rows["method"] == method) & (table.rows["source"] == source) & here]
+            rows = table.rows[(table.rows["method"] == method) & here]
             found = tuning.best(rows)
             made = provenance(command, args.seed, found["n"])
-            drawn = data in DRAWN
-            kept = source if drawn else str(Path(data).resolve())
-            found_at = methods.TUNED if drawn else methods.READERS
+            kept = data if data in DRAWN else str(Path(data).resolve())
+            found_at = methods.TUNED if data in DRAWN else methods.READERS
             tuning.remember(method, kept, found | {"profile": args.profile} | made, found_at)
-            yield {"method": method, "source": source} | found
+            yield {"method": method, "source": data} | found
 
 
 def settings(args: argparse.Namespace, command: str) -> Iterator[dict]:
@@ -83,7 +89,7 @@ def settings(args: argparse.Namespace, command: str) -> Iterator[dict]:
     fits = {method: methods.depends(method) for method in args.methods}
     table = Table(args.table, KEYS, lambda n: provenance(command, args.seed, n), depends, fits)
     for data in args.source:
-        slices = open_data(data, profile=profile(args.profile), split="train", volumes=args.volumes, slices=1)
+        slices = training_slices(data, args)
         for method in args.methods:
             done = {key[2] for key in table.have if key[0] == method}
             left = [item for item in slices if item.identity not in done]

@@ -270,7 +270,7 @@ def _read(volume: Volume, number: int, boxes: tuple[Box, ...]) -> Slice:
         source=source,
         mask=mask,
         snr=known if np.isfinite(known) else None,
-        peak=peak if reference is not None and np.isfinite(peak) and peak > 0 else None,
+        peak=peak if reference is not None and 0 < peak < LARGEST else None,
         boxes=boxes,
         origin=origin,
     )

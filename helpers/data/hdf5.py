@@ -15,6 +15,8 @@ DEFLATE = 1100  # no compression of HDF5 packs zeros tighter than this
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
     """The HDF5 file, open for reading and closed afterwards. Raises BadInput where HDF5 fails in the block, too."""
+    if path.exists() and not path.is_file():  # a pipe would be waited for without end
+        raise BadInput(f"{path} is no file; name one of HDF5")
     try:
         with h5py.File(path, "r") as file:
             yield file
@@ -41,11 +43,15 @@ def keys(path: Path) -> set[str]:
 
 
 def listed(folder: Path) -> list[Path]:
-    """The .h5 files of a folder, in the order of their names.
+    """The .h5 and .hdf5 files of a folder, in the order of their names.
 
     Hidden files are left out: macOS puts a ._scan.h5, which is no HDF5, beside scan.h5 on disks of others.
     """
-    return sorted(each for each in folder.glob("*.h5") if not each.name.startswith(".") and not each.is_dir())
+    return sorted(
+        each
+        for each in folder.glob("*")
+        if each.suffix.lower() in (".h5", ".hdf5") and not each.name.startswith(".") and each.is_file()
+    )
 
 
 def dataset(file: h5py.File, name: str, axes: tuple[str, ...], kinds: str) -> h5py.Dataset:

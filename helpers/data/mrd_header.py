@@ -5,6 +5,7 @@ import xml.etree.ElementTree as etree
 from dataclasses import dataclass
 
 STANFORD = ("stanford", "packard", "lpch")  # as its hospitals call themselves
+LARGEST = 2**31  # of the numbers of a header: the format counts in fewer bits
 ANATOMIES = {"knee": ("knee",), "brain": ("brain", "head", "neuro", "cerebr")}
 
 
@@ -112,8 +113,10 @@ def _text(element: etree.Element, path: str) -> str:
 
 def _number(element: etree.Element, path: str, default: float | None = None) -> float | None:
     """A number of a header; Philips' converter writes whole ones as 35.9996."""
-    value = _text(element, path)
-    return float(value) if value else default
+    value = float(_text(element, path) or math.nan)
+    if abs(value) > LARGEST:
+        raise ValueError(f"{path} is {value:g}")
+    return default if math.isnan(value) else value
 
 
 def _axes(encoding: etree.Element, path: str) -> tuple[float | None, ...]:

@@ -32,6 +32,7 @@ SNR = {"PD": (30, 100), "PDFS": (15, 45), "CUBE": (10, 25), "T1": (20, 80), "T2"
 TRAINING_SNR = (15, 250)
 # where the middle of a volume lies across the slices, in mm, and how far apart slices are
 MIDDLE = {"coronal": (0, 16), "sagittal": (-26, 26), "axial": (-36, -10), "brain": (-42, 54)}
+MOST = 50  # slices of a volume that are taken: more reach beyond the subject
 PREFIX = {"coronal": "COR", "sagittal": "SAG", "axial": "AX"}
 SPACING = {"knee": (2.8, 3.6), "brain": (4.5, 6), "stanford": (1.5, 2.5)}
 FIELD_OF_VIEW = {"knee": (135, 150), "brain": (185, 255), "stanford": (150, 165)}
@@ -181,8 +182,8 @@ class Synthetic(Sequence):
         slices: int = 2,
         profile: Profile = PROFILES["laptop"],
     ):
-        if volumes < 1 or slices < 1:
-            raise BadInput(f"a set has at least one volume and one slice, not {volumes} and {slices}")
+        if volumes < 1 or not 1 <= slices <= MOST:
+            raise BadInput(f"a drawn set has volumes of 1 to {MOST} slices each, not {volumes} of {slices}")
         self.source, self.split, self.volumes, self.slices, self.profile = source, split, volumes, slices, profile
         _subject(source, 0, profile, split)
 

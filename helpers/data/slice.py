@@ -64,12 +64,18 @@ class Slice:
     @property
     def identity(self) -> str:
         """What the slice is, whatever its file is called and wherever it lies: its origin and a checksum of its own."""
-        own = (self.drawn,) if self.drawn else (self.kspace, self.target, self.mask)
+        told = repr((self.source, self.anatomy, self.acquisition, self.peak))
+        own = (self.drawn,) if self.drawn else (self.kspace, self.target, self.mask, told)
         return f"{self.origin}-{checksum(*own)}"
+
+    @property
+    def seeded_by(self) -> str:
+        """What masks are drawn by: the name of a drawn volume; the origin of one in a file, which may be renamed."""
+        return self.volume if self.drawn else self.origin or self.volume
 
     def seed(self, seed: int) -> int:
         """The seed of what is drawn for this slice alone, such as noise: another one for every slice and seed."""
-        return volume_seed(self.id, seed)
+        return volume_seed(f"{self.seeded_by}:{self.number}", seed)
 
     def crop(self, image: Tensor) -> Tensor:
         """The part of a full-grid image (..., y, x) at which the slice is looked at: that of its target, else all."""

@@ -36,7 +36,7 @@ def mask_of(
     """
     if item.mask is not None:
         return item.mask
-    drawn = masks.volume_seed(item.volume, seed)
+    drawn = masks.volume_seed(item.seeded_by, seed)
     return masks.mask(kind, tuple(item.kspace.shape[-2:]), acceleration, center_fraction, drawn).to(item.kspace.device)
 
 

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from multiprocessing import get_context
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import active_children, get_context
 from pathlib import Path
 
 import pandas as pd
@@ -116,7 +118,7 @@ class Table:
         """Write the table, if there is a file to write it to."""
         if self.path:
             made = self.made(len(self.rows)) | {"depends": self.depends}
-            keep(self.rows, self.path, made | ({"methods": self.methods} if self.methods else {}))
+            keep(self.rows, self.path, made | ({"methods": self.methods} if self.methods else {}), self.keys)
 
 
 def measured(
@@ -132,9 +134,20 @@ def measured(
     """
     have, work = table.have, list(work)
     left = list({key: arguments for key, arguments in work if key not in have}.values())
-    with get_context("forkserver").Pool(jobs, torch.set_num_threads, (1,)) as pool:
-        for new in tqdm(pool.imap_unordered(function, left), "pieces of work", len(left)):
-            table.add(new, ordered=True)
+    context = get_context("forkserver")
+    with ProcessPoolExecutor(jobs, context, torch.set_num_threads, (1,)) as pool:
+        pieces = [pool.submit(function, arguments) for arguments in left]
+        try:
+            for piece in tqdm(as_completed(pieces), "pieces of work", len(left)):
+                table.add(piece.result(), ordered=True)
+        except BrokenProcessPool as error:
+            raise BadInput(
+                "a process ended in the middle of its work, as for want of memory; give fewer --jobs"
+            ) from error
+        finally:  # nobody waits for pieces that are on their way when one has failed
+            pool.shutdown(wait=False, cancel_futures=True)
+            for child in active_children() if not all(piece.done() for piece in pieces) else ():
+                child.terminate()
     if have == {key for key, _ in work}:  # this command makes it, whoever began it
         table.keep()
     return table.rows.reset_index(drop=True)
@@ -147,7 +160,7 @@ def origin(path: Path | None) -> dict:
     beside = path.with_suffix(".json")
     try:
         made = json.loads(beside.read_text("utf8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         made = None
     if not isinstance(made, dict) or not isinstance(made.get("methods", {}), dict):
         raise BadInput(f"{beside} does not say where {path} comes from; give another --table")
@@ -160,7 +173,9 @@ def read(path: Path) -> pd.DataFrame:
     BadInput for a file that is no table.
     """
     try:
-        return pd.read_csv(path, dtype={"volume": str, "identity": str})
+        # only what is empty is missing: a volume may be called NA
+        text = {"volume": str, "identity": str}
+        return pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
     except (ValueError, pd.errors.ParserError) as error:
         raise BadInput(f"{path} is no table, so that it cannot be gone on with; give another --table") from error
 
@@ -175,9 +190,13 @@ def plain(values: Mapping) -> dict:
     return json.loads(json.dumps(values))
 
 
-def keep(rows: pd.DataFrame, path: Path, made: dict) -> None:
-    """Write a table as CSV and, beside it as .json, where it comes from (see `provenance`); never half of it."""
+def keep(rows: pd.DataFrame, path: Path, made: dict, keys: Sequence[str] = ()) -> None:
+    """Write a table as CSV and, beside it as .json, where it comes from (see `provenance`); never half of it.
+
+    keys: columns of which every digit stays; of other numbers six do.
+    """
+    whole = {key: rows[key].map(repr) for key in keys if pd.api.types.is_float_dtype(rows[key])}
+    with written_aside(path.with_suffix(".json")) as part:  # first: of rows alone nobody would know what they are
+        part.write_text(json.dumps(made | {"table": path.name}, indent=2) + "\n", "utf8")
     with written_aside(path) as part:
-        rows.to_csv(part, index=False, float_format="%.6g")
-    with written_aside(path.with_suffix(".json")) as part:
-        part.write_text(json.dumps(made, indent=2) + "\n", "utf8")
+        rows.assign(**whole).to_csv(part, index=False, float_format="%.6g")

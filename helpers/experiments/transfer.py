@@ -39,7 +39,8 @@ def slices(data: str = "knee", size: str = "laptop", count: int = COUNT, acquisi
             found.setdefault(item.volume, item)
         if len(found) == count:
             return list(found.values())
-    raise BadInput(f"{data} has {len(found)} volumes of {acquisition or 'any kind'}, not {count}; ask for fewer")
+    kind = acquisition or "any kind"
+    raise BadInput(f"{data} has {len(found)} volumes of {kind} with a reference, not {count}; ask for fewer")
 
 
 def rows(

@@ -9,10 +9,11 @@ import pandas as pd
 from IPython.display import Markdown, display
 
 from helpers import methods
-from helpers.data import DRAWN
+from helpers.data import DRAWN, open_data
 from helpers.experiments import evaluate
 from helpers.figures.images import images
 from helpers.findings import verdicts
+from helpers.mri.fourier import center_crop
 from helpers.profiles import Profile
 
 
@@ -36,7 +37,10 @@ def referenced(data: str, size: Profile, names: Sequence[str] = (), instead: str
         + (" What the methods make of them:" if names else " This chapter is shown on drawn slices instead.")
     )
     if names:
-        found = {name: evaluate.reconstruct(methods.load(name, source=item.source), item, item.mask) for name in names}
+        shape, found = open_data(data).image_shape(0), {}
+        for name in names:
+            image = evaluate.reconstruct(methods.load(name, source=item.source), item, item.mask)
+            found[name] = center_crop(image, shape)
         display(images(found, columns=len(found)))
         plt.close("all")
         say("The rest of the chapter is shown on drawn slices instead.")

@@ -7,7 +7,8 @@ import sysconfig
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +34,11 @@ def called(
     """
     returned = method(kspace.clone(), mask.clone())
     try:
-        image = _tensor(returned)
-    except Exception:  # whatever an object does that is asked for its numbers
+        with nullcontext() if type(returned) in (Tensor, np.ndarray) else _printed_on_standard_error():
+            image = _tensor(returned)
+    except (KeyboardInterrupt, Terminated):
+        raise
+    except BaseException:  # whatever an object does that is asked for its numbers
         image = None
     if image is None:
         words = f"{name} must return an image as a dense tensor or array of numbers, none of them masked"
@@ -98,6 +102,9 @@ GLOBALS = (
     (torch.get_default_device, lambda device: torch.set_default_device(None if device.type == "cpu" else device)),
     (_precision, torch.set_float32_matmul_precision),
     (torch.get_num_threads, torch.set_num_threads),
+    (torch.is_anomaly_enabled, torch.set_anomaly_enabled),
+    (partial(torch.is_autocast_enabled, "cpu"), partial(torch.set_autocast_enabled, "cpu")),
+    (partial(torch.is_autocast_enabled, "cuda"), partial(torch.set_autocast_enabled, "cuda")),
     (np.geterr, lambda errors: np.seterr(**errors)),
     (lambda: warnings.filters[:], lambda filters: warnings.filters.__setitem__(slice(None), filters)),
     (_folder, lambda folder: folder and os.chdir(folder)),
