@@ -143,6 +143,8 @@ def test_motion_is_of_the_strength_asked_for_and_comes_late(item, scan):
 )
 def test_what_is_known_for_a_method(item, name, attacks):
     assert set(attacks_on(name, item)) == attacks
+    more = {"fresh fits"} if name == "convdecoder" else set()
+    assert set(attacks_on(name, item, refits=2)) == attacks | more
 
 
 @pytest.mark.parametrize("name", ["sense", "wavelet", "tv"])

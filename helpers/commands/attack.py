@@ -3,7 +3,8 @@
 FILE is a volume of k-space as `reconstruct` takes it, fully sampled, so that there is a truth. Each slice is attacked
 by all that is known to fit the method: noise of the same strength, the worst for SENSE, gradients (APGD; for wavelet
 and tv implicit ones), the paper's joint descent, or a search without gradients. The worst is kept and scored by a
-reconstruction made anew.
+reconstruction made anew. An un-trained network is attacked by gradients through its fits, too, where --refits allows
+for the time, which is minutes.
 Example: python -m helpers attack knee.h5 --method varnet-knee --eps 0.02 --json
 """
 
@@ -48,6 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fit-steps", type=COUNT, help="of an un-trained network, which is then another method (default: its own)"
     )
+    parser.add_argument(
+        "--refits",
+        type=INDEX,
+        default=0,
+        help="steps by gradients through fits of an un-trained network, each a fit from new, beside four (default: 0)",
+    )
     parser.add_argument("--slice", type=INDEX, help="number of the slice, counted from 0 (default: all)")
     parser.add_argument("--seed", type=SEED, default=0, help="of mask, starts and noise (default: 0)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
@@ -81,7 +88,8 @@ def rows(args: argparse.Namespace, work: list, device: torch.device) -> Iterator
                 clean = item.crop(make()(y, mask))
             reference = truth if args.away_from == "truth" else clean
             attacked = differentiable(args.method, item.source, **fitted(args))
-            attacks = attacks_on(args.method, item, seed, args.steps, args.starts, fit_steps=args.fit_steps)
+            how = {"fit_steps": args.fit_steps, "refits": args.refits}
+            attacks = attacks_on(args.method, item, seed, args.steps, args.starts, **how)
             for eps in args.eps:
                 threat = Threat(attacked, y, mask, eps, reference, score=args.loss, target=truth)
                 name, found, image = worst(make, threat, attacks, agreement(args.method, device))

@@ -44,6 +44,7 @@ class Fit:
     coils       (..., coil, y, x) complex, what the generator alone makes of all coils, without data consistency
     best        (...) step of the image that was kept
     state       weights and optimizer at that step, from which a fit to a nearby measurement starts; empty for a batch
+    problem     what was fitted; generated: the image that was kept, complex, before data consistency
     """
 
     image: Tensor
@@ -51,6 +52,8 @@ class Fit:
     trajectory: list[dict]
     best: int | Tensor
     state: dict
+    problem: Problem
+    generated: Tensor
 
 
 @dataclass
@@ -77,6 +80,7 @@ def fit(
     watch: Callable[[dict, Tensor], None] | None = None,
     checkpoint: Path | None = None,
     progress: bool = False,
+    stop: int | None = None,
 ) -> Fit:
     """Reconstruct a measurement, or a batch of them, by fitting an un-trained network to each.
 
@@ -86,7 +90,8 @@ def fit(
     start: `state` of a fit to a nearby measurement, whose weights and optimizer are gone on with. seconds: a limit,
     after which the best image so far is returned, with a warning. watch(look, image): called at every look with its
     row of the trajectory, to which it may add, and the reconstruction (y, x) as it stands. checkpoint: a file from
-    which a fit that was killed goes on, written every minute. progress: a bar with the losses on standard error.
+    which a fit that was killed goes on, written every minute. progress: a bar with the losses on standard error. stop:
+    the step at which the fit ends and whose image is kept, whatever the held-out lines say.
 
     Works in units in which the zero-filled image is as large as what the untrained generator gives: the paper's rule,
     but for data that were measured. BadInput for an unknown generator or a file that is no checkpoint of this fit.
@@ -94,18 +99,19 @@ def fit(
     """
     problem = Problem(kspace, mask, settings, seed, start and slice(*start["rows"]))
     if not (problem.energy > 0).any():
-        return Fit(rss(0 * kspace), torch.zeros_like(kspace), [], 0, {})
-    fitting = Fitting(problem, seed, start)
+        nothing = torch.zeros_like(problem.fitted.b)
+        return Fit(rss(0 * kspace), torch.zeros_like(kspace), [], 0, {}, problem, nothing)
+    fitting = Fitting(problem, seed, start, stop)
     if checkpoint and checkpoint.is_file():
         fitting.read(checkpoint)
     done, began = fitting.progress, time.monotonic() - fitting.progress.seconds
     saved = time.monotonic()
-    steps = range(done.step + 1, settings.steps + 1)
+    steps = range(done.step + 1, (stop or settings.steps) + 1)
     with tqdm(steps, settings.generator, initial=done.step, total=settings.steps, disable=not progress) as bar:
         for step in bar:
             fitting.step()
             done.seconds = time.monotonic() - began
-            last = step == settings.steps
+            last = step == steps[-1]
             if step % LOOK and not last:
                 continue
             image = fitting.look()
@@ -123,14 +129,16 @@ def fit(
                 break
     image = torch.where((problem.energy > 0)[..., None, None], fitting.reconstruction(done.best), 0)
     best = done.best_step if done.best_step.ndim else int(done.best_step)
-    return Fit(image, problem.images(done.best), done.trajectory, best, done.best_state)
+    return Fit(image, problem.images(done.best), done.trajectory, best, done.best_state, problem, done.best)
 
 
 class Fitting:
     """A fit on its way: the generator, its optimizer, and how far they have come."""
 
-    def __init__(self, problem: Problem, seed: int | Sequence[int] = 0, start: dict | None = None):
-        self.problem, self.settings, self.warm = problem, problem.settings, start is not None
+    def __init__(
+        self, problem: Problem, seed: int | Sequence[int] = 0, start: dict | None = None, stop: int | None = None
+    ):
+        self.problem, self.settings, self.warm, self.stop = problem, problem.settings, start is not None, stop
         self.progress, device = Progress(), problem.kspace.device
         self.low = self.settings.precision == "bfloat16"
         if isinstance(seed, int):
@@ -189,7 +197,7 @@ class Fitting:
         done, problem = self.progress, self.problem
         image = done.average if problem.judged else done.best
         losses = {"loss": problem.loss(problem.fitted, image), "held_loss": problem.loss(problem.held, image)}
-        if problem.judged:
+        if problem.judged and self.stop in (None, done.step):
             self.offer(image, losses["held_loss"])
         means = {name: float(loss.mean()) for name, loss in losses.items()}
         done.trajectory.append({"step": done.step, "seconds": done.seconds} | means)
@@ -210,7 +218,8 @@ class Fitting:
     def alive(self, step: int) -> Tensor:
         """Which fits still go on after a step: those that have not waited for something better in vain, (...) bool."""
         waited = step - self.progress.best_step
-        return waited <= (PATIENCE * self.settings.steps if self.problem.judged else math.inf)
+        patient = not self.problem.judged or self.stop is not None
+        return waited <= (math.inf if patient else PATIENCE * self.settings.steps)
 
     def reconstruction(self, image: Tensor) -> Tensor:
         """What an image, or those of all coils, comes to after data consistency: (y, x) real on the full grid."""
@@ -223,6 +232,13 @@ class Fitting:
             return settings.rate
         rising = 1 if self.warm else min(1, step / 20)
         return settings.rate * rising * (0.02 + 0.98 * (1 + math.cos(math.pi * step / settings.steps)) / 2)
+
+    def metric(self) -> Tensor:
+        """Adam's own, sqrt(v^) + 1e-8, by which it divides the slope of every weight: (weight,), in their order."""
+        (group,) = self.optimizer.param_groups
+        kept = [self.optimizer.state[each] for each in group["params"]]
+        roots = [(each["exp_avg_sq"] / (1 - group["betas"][1] ** each["step"])).sqrt().flatten() for each in kept]
+        return torch.cat(roots) + group["eps"]
 
     def state(self) -> dict:
         """What a fit to a nearby measurement starts from."""

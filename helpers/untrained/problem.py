@@ -107,7 +107,7 @@ class Problem:
 
     def image(self, output: Tensor, scale: Tensor) -> Tensor:
         """The complex image, or images of all coils, that the outputs of a generator stand for, in units of y."""
-        images = torch.complex(*output.float().unflatten(-3, (2, -1)).unbind(-4))
+        images = torch.complex(*output.to(self.kspace.real.dtype).unflatten(-3, (2, -1)).unbind(-4))
         return (images[..., 0, :, :] if self.settings.maps else images) / self.wide(scale)
 
     @torch.no_grad()
@@ -116,17 +116,22 @@ class Problem:
         return self.fitted.sense.gram(image) - self.fitted.b
 
     @torch.no_grad()
-    def preconditioned(self, slope: Tensor) -> Tensor:
-        """(A^H A + mu I)^-1 of a slope, with the fitted lines; the slope itself where mu is None."""
-        gram, mu = self.fitted.sense.gram, self.settings.mu
-        return slope if mu is None else conjugate_gradients(lambda x: gram(x) + mu * x, slope, tolerance=0.03)
+    def preconditioned(self, slope: Tensor, term: DataTerm | None = None, tolerance: float = 0.03) -> Tensor:
+        """(A^H A + mu I)^-1 of a slope, with the fitted lines or others; the slope itself where mu is None."""
+        gram, mu = (term or self.fitted).sense.gram, self.settings.mu
+        return slope if mu is None else conjugate_gradients(lambda x: gram(x) + mu * x, slope, tolerance)
 
     def consistent(self, image: Tensor) -> Tensor:
         """Data consistency with y: min over x of ||A x - y||^2 + w ||x - image||^2; w = 0: the measured replace G's."""
         gram, b, w = self.all.sense.gram, self.all.b, self.w
         if not (w > 0).any():
             return image + b - gram(image)
-        return conjugate_gradients(lambda x: gram(x) + w * x, b + w * image)
+        return self.regularized(b + w * image)
+
+    def regularized(self, right: Tensor, tolerance: float = 1e-4) -> Tensor:
+        """(A^H A + w)^-1 of an image, all measured lines, by conjugate gradients."""
+        gram, w = self.all.sense.gram, self.w
+        return conjugate_gradients(lambda x: gram(x) + w * x, right, tolerance)
 
     def magnitude(self, image: Tensor) -> Tensor:
         """The reconstruction on the full grid, (y, x) real; rows that were left out hold nothing but noise."""
