@@ -157,7 +157,7 @@ def measured(
 
 
 def _begin() -> None:
-    """Prepare a process for its pieces: one thread, and an end where the process that sends them ends, as by kill -9."""
+    """Prepare a process for its pieces: one thread, and an end where the one that sends them ends, as by kill -9."""
     torch.set_num_threads(1)
     Thread(target=_end_with, args=(parent_process(),), daemon=True).start()
 
