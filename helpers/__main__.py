@@ -44,6 +44,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0, 2 for bad input, 130 when interrupted."""
+    for name in ("stdout", "stderr"):  # a stream that was closed before we began is none
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))
     try:
         args = parse(sys.argv[1:] if argv is None else argv)
         code = args.run(args)

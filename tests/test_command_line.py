@@ -269,3 +269,11 @@ def test_the_real_undersampled_brain(tmp_path, capsys):
     with h5py.File(out) as written:
         image = written["reconstruction"][0]
     assert image.shape == (230, 180) and np.isfinite(image).all() and image.max() > 0
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_closed_stream_is_no_trace(closed):
+    for arguments, code in (("methods", 0), ("reconstruct nowhere.h5 --method tv", 2)):
+        command = f"{sys.executable} -m helpers {arguments} {closed}"
+        run = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+        assert run.returncode == code and "Traceback" not in run.stderr
