@@ -545,6 +545,10 @@ CHANGES = {
     "precision": ("torch.set_float32_matmul_precision('medium')", torch.get_float32_matmul_precision),
     "threads": ("torch.set_num_threads(2)", torch.get_num_threads),
     "autocast": ("torch.autocast('cpu', torch.bfloat16).__enter__()", lambda: torch.is_autocast_enabled("cpu")),
+    "nested autocast": (
+        "torch.autocast('cpu', torch.bfloat16).__enter__()",
+        lambda: (torch.autocast_increment_nesting(), torch.autocast_decrement_nesting())[1],
+    ),
     "anomaly": ("torch.autograd.set_detect_anomaly(True)", torch.is_anomaly_enabled),
     "numpy": ("np.seterr(all='raise')", np.geterr),
     "warnings": ("warnings.simplefilter('error')", lambda: list(warnings.filters)),

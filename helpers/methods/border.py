@@ -94,6 +94,18 @@ def _precision() -> str:
         return "highest"
 
 
+def _nesting() -> int:
+    """How many autocasts are entered: weights that they have cast are kept until the last is left."""
+    torch.autocast_increment_nesting()
+    return torch.autocast_decrement_nesting()
+
+
+def _left(nesting: int) -> None:
+    while _nesting() != nesting:
+        (torch.autocast_decrement_nesting if _nesting() > nesting else torch.autocast_increment_nesting)()
+    torch.clear_autocast_cache()
+
+
 # what code can change for the whole process so that other code gives other numbers: how it is read, how it is set.
 # Not the states of random generators: all that is drawn here comes from generators of its own
 GLOBALS = (
@@ -103,6 +115,7 @@ GLOBALS = (
     (_precision, torch.set_float32_matmul_precision),
     (torch.get_num_threads, torch.set_num_threads),
     (torch.is_anomaly_enabled, torch.set_anomaly_enabled),
+    (_nesting, _left),
     (partial(torch.is_autocast_enabled, "cpu"), partial(torch.set_autocast_enabled, "cpu")),
     (partial(torch.is_autocast_enabled, "cuda"), partial(torch.set_autocast_enabled, "cuda")),
     (np.geterr, lambda errors: np.seterr(**errors)),
