@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -61,7 +62,7 @@ class Slice:
         """Name of the slice, unique within a source."""
         return f"{self.volume}:{self.number}"
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """What the slice is, whatever its file is called and wherever it lies: its origin and a checksum of its own."""
         told = repr((self.source, self.anatomy, self.acquisition, self.peak))
