@@ -1,6 +1,6 @@
 # make book                 the rendered book, from nothing but Python 3.11 or newer
 # make book DATA=folder     the same chapters on your scans; PROFILE=smoke, laptop or paper chooses the size
-# make test                 everything that is checked: lint, tests, every chapter, the rendered book in a browser
+# make test                 everything that is checked, two at a time: lint, tests, every chapter, the pages in a browser
 # make lint                 style of code and notebooks
 # make lock                 newest versions that pyproject.toml admits -> requirements.lock, environment.yml
 # make clean                forget executed chapters and pages
@@ -22,7 +22,7 @@ test: lint
 	@echo "test: every chapter in the smoke profile, and its pages"
 	@$(BIN)/python scripts/book.py --profile smoke --all
 	@echo "test: pytest"
-	@$(BIN)/python -m pytest --durations=8
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --durations=8
 
 lint: $(STAMP)
 	@$(BIN)/ruff check --quiet .
