@@ -1,10 +1,11 @@
 """Which attacks are known for which method: where methods and attacks meet."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
 import torch
+from torch import Tensor
 
 from helpers import methods
 from helpers.attacks import Found, Threat
@@ -52,11 +53,12 @@ def attacks_on(
     evaluations: int = 60,
     fit_steps: int | None = None,
     refits: int = 0,
+    known: Sequence[Tensor] = (),
 ) -> dict[str, Callable[[Threat], Found]]:
     """The attacks on a method for one slice, by name, each to be called with its `Threat`.
 
-    noise and the worst for SENSE for all; apgd from there (steps; starts: so many from noise, too) where a gradient may
-    be had; joint for methods that minimize, SENSE, l1-wavelet, TV and un-trained networks in their SENSE form; black
+    noise and the worst for SENSE for all; apgd (steps; starts: so many from noise, too) from there, or from the worst of
+    `known`, perturbations of any strength (coil, ky, kx), where those do more harm, where a gradient may be had; joint for methods that minimize, SENSE, l1-wavelet, TV and un-trained networks in their SENSE form; black
     box (evaluations) for what passes no gradient and is quick. fit_steps: of un-trained networks, where others than
     their own are attacked; refits: so many steps by gradients through fits of them, each of which is a fit from new.
     """
@@ -64,7 +66,7 @@ def attacks_on(
     found["worst for sense"] = partial(_transferred, item, seed)
     kind = methods.family(name)
     if kind != "un-trained":
-        found["apgd"] = partial(_climbing, item, seed, steps, starts)
+        found["apgd"] = partial(_climbing, item, seed, steps, starts, known)
     if name in ("sense", *IMPLICIT):
         found["joint"] = partial(_jointly, name, item, seed)
     if name in FITS and FITS[name].maps:
@@ -99,9 +101,12 @@ def _transferred(item: Slice, seed: int, threat: Threat) -> Found:
     return tried(threat, [worst_for_sense(item, threat, seed)])
 
 
-def _climbing(item: Slice, seed: int, steps: int, starts: int, threat: Threat) -> Found:
-    """APGD from the worst for SENSE, and from so many draws of noise."""
-    return apgd(threat, seed, steps, starts, worst_for_sense(item, threat, seed))
+def _climbing(item: Slice, seed: int, steps: int, starts: int, known: Sequence[Tensor], threat: Threat) -> Found:
+    """APGD from the worst for SENSE or the worst of what is known, and from so many draws of noise."""
+    begin = worst_for_sense(item, threat, seed)
+    if known:
+        begin = tried(threat, [begin, *map(threat.stretched, known)]).e
+    return apgd(threat, seed, steps, starts, begin)
 
 
 def _blindly(seed: int, evaluations: int, threat: Threat) -> Found:

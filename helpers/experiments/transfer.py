@@ -1,30 +1,26 @@
 """The transfer matrix (Figure 3): perturbations found for one method, tried on all, as published and corrected."""
 
 from collections.abc import Iterator, Sequence
-from functools import partial
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from helpers import methods, published
 from helpers.attacks import Threat, known
-from helpers.attacks.known import agreement, attacks_on, differentiable
 from helpers.attacks.threat import realized
-from helpers.attacks.worst import worst
 from helpers.data import default_acquisition, open_data
 from helpers.data.slice import Slice
 from helpers.errors import BadInput
-from helpers.experiments import evaluate
+from helpers.experiments import evaluate, worst_known
 from helpers.mri import metrics
 from helpers.profiles import profile
-from helpers.untrained.recipes import FITS
 
 METHODS = ("unet", "varnet", "wavelet", "tv", "convdecoder")
-PUBLISHED = (*published.attacks.RATES, "wavelet", "convdecoder")  # what the notebooks attack
 COUNT = 10  # slices
-EPS = (0.02, 0.04, 0.08)  # the last is that of the notebooks
+EPS = (0.01, 0.02, 0.04, 0.06, 0.08)  # the last is that of the notebooks
 PROTOCOLS = ("corrected", "published")
-KEYS = ["protocol", "eps", "identity"]  # what is measured in one piece
+KEYS = ["protocol", "identity"]  # what is measured in one piece: what is found at one strength counts at the next
 
 
 def slices(data: str = "knee", size: str = "laptop", count: int = COUNT, acquisition: str | None = None) -> list[Slice]:
@@ -45,78 +41,122 @@ def slices(data: str = "knee", size: str = "laptop", count: int = COUNT, acquisi
 
 def rows(
     item: Slice,
-    eps: float,
+    strengths: Sequence[float],
     protocol: str = "corrected",
     names: Sequence[str] = METHODS,
     steps: int = known.STEPS,
     seed: int = 0,
 ) -> Iterator[dict]:
-    """Every perturbation of one slice at one strength on every method: one row each.
+    """Every perturbation of one slice on every method, from strength to strength: one row each.
 
-    A perturbation is found for each method by the best of its own attacks (`attacked`, `attack`); beside them Gaussian
-    noise of the same strength, and "nothing", the clean measurement. Under the published protocol strengths are
-    relative to the full k-space, attacks and scores are those of the notebooks, and methods that they do not attack are
-    left out. Every image is a full reconstruction by a method made anew. distance: ||f(y + e) - f(y)|| / ||f(y)||;
-    realized: ||e|| / ||y||. steps: of gradient attacks; seed: of mask, noise and starts. BadInput for an unknown
-    protocol.
+    Perturbations are found for each method (`attacked`) by its own attacks (`attack`), two of each: the worst that is
+    allowed by each of `worst_known.SCORES` (`climbed`). Beside them Gaussian noise of the same strength, and "nothing",
+    the clean measurement. Every image is a full reconstruction by a method made anew. Un-trained networks, which take
+    longest, come last, see only the worst by SSIM of what was made for others, and begin their attack at it.
+    Under the published protocol strengths are relative to the full k-space, masks, attacks and scores are those of the
+    notebooks (see `published.protocol`), and methods that they do not attack are left out.
+
+    distance: ||f(y + e) - f(y)|| / ||f(y)||; amplification: ||f(y + e) - f(y)|| / ||e||; realized: ||e|| / ||y||.
+    steps: of gradient attacks; seed: of mask, noise and starts. BadInput for an unknown protocol.
     """
     if protocol not in PROTOCOLS:
         raise BadInput(f"there is no protocol {protocol!r}; choose one of {', '.join(PROTOCOLS)}")
-    corrected = protocol == "corrected"
-    names = [name for name in names if corrected or name in PUBLISHED]
-    mask, seed = evaluate.mask_of(item, seed=seed), item.seed(seed)
-    y = mask * item.kspace
-    strength = eps if corrected else float(eps * item.kspace.norm() / y.norm())
-    clean: dict[str, Tensor] = {}
-    for attacked in ("nothing", "noise", *names):
-        attack, e, own = attacked, torch.zeros_like(y), None
-        if attacked == "noise":
-            e = Threat(methods.load("zero-filled"), y, mask, strength, item.target).noise(seed)[0]
-        elif attacked in names and corrected:
-            attack, e, own = worst_of_its_own(attacked, item, y, mask, eps, steps, seed)
-        elif attacked in names:
-            attack, e = "published", published.attacks.as_published(attacked, item, y, mask, eps, strength, seed)
+    if protocol == "corrected":
+        mask, names = evaluate.mask_of(item, seed=seed), sorted(names, key=slow)
+        found = _corrected(item, mask, strengths, names, steps, item.seed(seed))
+        scores = lambda name, image, e: metrics.scores(image, item.target)  # noqa: E731
+    else:
+        mask, names = published.protocol.mask(item, seed), [n for n in names if n in published.protocol.METHODS]
+        found = _published(item, mask, strengths, names, item.seed(seed))
+        scores = lambda name, image, e: published.protocol.scores(name, image, item, y + e, mask)  # noqa: E731
+    y, clean = mask * item.kspace, {}
+    for each in found:
+        before = clean.setdefault(each.method, each.image)
+        change = (each.image - before).norm()
+        yield {
+            "protocol": protocol,
+            "attacked": each.attacked,
+            "attack": each.attack,
+            "climbed": each.climbed,
+            "method": each.method,
+            "eps": each.eps,
+            "volume": item.volume,
+            "slice": item.number,
+            "identity": item.identity,
+            **scores(each.method, each.image, each.e),
+            "distance": float(change / before.norm()),
+            "amplification": float(change / each.e.norm().clamp(min=1e-30)),
+            "realized": realized(each.e, y),
+        }
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One perturbation on one method, and the image (y, x) that it makes of it; e (coil, ky, kx)."""
+
+    attacked: str
+    attack: str
+    climbed: str
+    eps: float
+    method: str
+    e: Tensor
+    image: Tensor
+
+
+def slow(name: str) -> bool:
+    """Whether a method takes so long that it does not see everything."""
+    return methods.family(name) == "un-trained"
+
+
+def _corrected(
+    item: Slice, mask: Tensor, strengths: Sequence[float], names: Sequence[str], steps: int, seed: int
+) -> Iterator[Tried]:
+    """Nothing, noise, and the worst for each method, each on all; names: the slow ones last."""
+    y, made = mask * item.kspace, {}
+    nothing = {name: reconstruction(name, item, y, mask) for name in names}
+    noise = Threat(methods.load("zero-filled"), y, mask, 1.0, item.target).noise(seed)[0]
+    others: dict[float, list[Tensor]] = {eps: [] for eps in strengths}
+    own = {}
+    for name in names:
+        climb = worst_known.by_strength(name, item, y, mask, strengths, steps, seed, others if slow(name) else None)
+        for eps, worst in climb:
+            own[name, eps] = worst
+            if not slow(name):
+                others[eps].append(worst["ssim"].e)
+    for eps in sorted(strengths):
         for name in names:
-            made = own is not None and name == attacked  # anew, by `worst`
-            image = own if made else reconstruction(name, item, y + e, mask, protocol, y)
-            before = clean.setdefault(name, image)
-            yield {
-                "protocol": protocol,
-                "attacked": attacked,
-                "attack": attack,
-                "method": name,
-                "eps": eps,
-                "volume": item.volume,
-                "slice": item.number,
-                "identity": item.identity,
-                **metrics.scores(image, item.target),
-                "distance": float((image - before).norm() / before.norm()),
-                "realized": realized(e, y),
-            }
+            yield Tried("nothing", "nothing", "none", eps, name, 0 * y, nothing[name])
+        for name in names:
+            yield Tried("noise", "noise", "none", eps, name, eps * noise, reconstruction(name, item, y + eps * noise, mask))
+        for attacked in names:
+            for climbed, worst in own[attacked, eps].items():
+                for name in names:
+                    if name == attacked:
+                        image = worst.image  # anew, by `worst`
+                    elif slow(name) and climbed != "ssim":
+                        continue
+                    else:
+                        image = reconstruction(name, item, y + worst.e, mask)
+                    yield Tried(attacked, worst.attack, climbed, eps, name, worst.e, image)
 
 
-def worst_of_its_own(
-    name: str, item: Slice, y: Tensor, mask: Tensor, eps: float, steps: int, seed: int
-) -> tuple[str, Tensor, Tensor]:
-    """The attack on a method that finds most for one slice, what it finds, and the image that comes of it.
-
-    Noise is left out, since the matrix has its own row.
-    """
-    threat = Threat(differentiable(name, item.source), y, mask, eps, item.target)
-    attacks = attacks_on(name, item, seed, steps)
-    del attacks["noise"]
-    make = partial(methods.load, name, source=item.source)
-    attack, found, image = worst(make, threat, attacks, agreement(name, y.device))
-    return attack, found.e, image
+def _published(
+    item: Slice, mask: Tensor, strengths: Sequence[float], names: Sequence[str], seed: int
+) -> Iterator[Tried]:
+    """The same by the notebooks' attacks and reconstructions; strengths are relative to the full k-space."""
+    y = mask * item.kspace
+    noise = Threat(methods.load("zero-filled"), y, mask, 1.0, item.target).noise(seed)[0]
+    for eps in sorted(strengths):
+        found = {"nothing": 0 * y, "noise": float(eps * item.kspace.norm() / y.norm()) * noise}
+        found |= {name: published.attacks.as_published(name, item, mask, eps, seed) for name in names}
+        for attacked, e in found.items():
+            attack = "published" if attacked in names else attacked
+            for name in names:
+                image = published.protocol.reconstruction(name, item, y + e, mask, y, seed)
+                yield Tried(attacked, attack, "none", eps, name, e, image)
 
 
 @torch.no_grad()
-def reconstruction(name: str, item: Slice, kspace: Tensor, mask: Tensor, protocol: str, clean: Tensor) -> Tensor:
-    """What a method makes of a measurement, cropped to the target; clean: what the notebooks put back into it."""
-    if protocol == "corrected" or name in published.attacks.RATES:
-        image = methods.load(name, source=item.source)(kspace, mask)
-    elif name == "wavelet":
-        image = published.reconstruction.l1(kspace, mask, lam=0.0, step=published.attacks.L1_STEP)
-    else:
-        image = published.reconstruction.with_clean_samples(kspace, mask, clean, FITS[name])
-    return item.crop(image)
+def reconstruction(name: str, item: Slice, kspace: Tensor, mask: Tensor) -> Tensor:
+    """What a method, made anew, makes of a measurement, cropped to the target."""
+    return item.crop(methods.load(name, source=item.source)(kspace, mask))
