@@ -57,10 +57,11 @@ def attacks_on(
 ) -> dict[str, Callable[[Threat], Found]]:
     """The attacks on a method for one slice, by name, each to be called with its `Threat`.
 
-    noise and the worst for SENSE for all; apgd (steps; starts: so many from noise, too) from there, or from the worst of
-    `known`, perturbations of any strength (coil, ky, kx), where those do more harm, where a gradient may be had; joint for methods that minimize, SENSE, l1-wavelet, TV and un-trained networks in their SENSE form; black
-    box (evaluations) for what passes no gradient and is quick. fit_steps: of un-trained networks, where others than
-    their own are attacked; refits: so many steps by gradients through fits of them, each of which is a fit from new.
+    noise and the worst for SENSE for all; apgd where a gradient may be had (steps; starts: so many from noise, too),
+    from the worst for SENSE, or from the worst of `known`, perturbations of any strength (coil, ky, kx); joint for
+    methods that minimize, SENSE, l1-wavelet, TV and un-trained networks in their SENSE form; black box (evaluations)
+    for what passes no gradient and is quick. fit_steps: of un-trained networks, where others than their own are
+    attacked; refits: so many steps by gradients through fits of them, each of which is a fit from new.
     """
     found: dict[str, Callable[[Threat], Found]] = {"noise": partial(noise, seed=seed)}
     found["worst for sense"] = partial(_transferred, item, seed)

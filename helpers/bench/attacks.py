@@ -43,13 +43,14 @@ def measure(coils: int = 8, size: int = 160, runs: int = 3) -> Iterator[dict[str
 def matrix(
     size: str = "laptop", names: Sequence[str] = transfer.METHODS, cores: int = 2
 ) -> Iterator[dict[str, object]]:
-    """What the whole transfer matrix takes, from one slice at one strength under each protocol: a row a protocol.
+    """What the whole transfer matrix takes, from one slice at two strengths under each protocol: a row a protocol.
 
-    hours: of all slices and strengths, on so many cores with a slice each.
+    ours_s: of one strength; hours: of all slices and strengths, on so many cores with a slice each.
     """
     (item,) = transfer.slices(size=size, count=1)
+    two = transfer.EPS[1:3]
     for protocol in transfer.PROTOCOLS:
-        seconds = cpu_seconds(lambda protocol=protocol: list(transfer.rows(item, transfer.EPS[1], protocol, names)))
+        seconds = cpu_seconds(lambda protocol=protocol: list(transfer.rows(item, two, protocol, names))) / len(two)
         hours = seconds * transfer.COUNT * len(transfer.EPS) / cores / 3600
         yield {"work": "transfer matrix", "size": size, "peer": protocol, "ours_s": seconds, "runs": 1, "hours": hours}
 

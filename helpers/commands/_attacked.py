@@ -17,7 +17,8 @@ from helpers.profiles import PROFILES
 
 PLAIN = ("data", "acquisition", "volumes", "profile", "methods", "eps", "protocol", "steps", "seed", "device", "table")
 
-DEPENDS = ("data", "acquisition", "profile", "steps", "seed")  # that the keys of a row do not name
+# what the keys of a row do not name; strengths, since each attack begins where that on a smaller one came to
+DEPENDS = ("data", "acquisition", "profile", "eps", "steps", "seed")
 
 
 def add_arguments(parser: argparse.ArgumentParser, volumes: int, chosen: Sequence[str]) -> None:
@@ -52,6 +53,7 @@ def slices(args: argparse.Namespace, known: Sequence[str] = ()) -> list[Slice]:
 
 def table(args: argparse.Namespace, keys: Sequence[str], slices: Sequence[Slice], by_method: bool) -> Table:
     """The table that is asked for, for these slices; by_method: a piece of work is one method's, else of all."""
+    args.eps = sorted(args.eps)
     depends = {key: getattr(args, key) for key in DEPENDS if hasattr(args, key)} | {"code": __version__}
     parts = {name: methods.depends(name) for name in args.methods}
     if not by_method:

@@ -1,6 +1,6 @@
 """Audit the attacks: what each finds on each method, against its steps, its starts, noise and the exact worst case.
 
-Slices are those of `transfer`. Rows go to --table, which is resumable. Takes half an hour.
+Slices are those of `transfer`. Rows go to --table, which is resumable. Takes some hours.
 Example: python -m helpers audit --jobs 2 --table results/audit.csv
 """
 
@@ -18,22 +18,29 @@ from helpers.experiments.tables import measured
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     _attacked.add_arguments(parser, 3, audit.METHODS)
     parser.add_argument(
-        "--eps", type=positive, nargs="+", default=[audit.EPS], help=f"strengths (default: {audit.EPS:g})"
+        "--eps",
+        type=positive,
+        nargs="+",
+        default=audit.EPS,
+        help=f"strengths (default: {' '.join(map(str, audit.EPS))})",
     )
 
 
 def run(args: argparse.Namespace) -> int:
     slices = _attacked.slices(args, known=[audit.LINEAR])
-    work = [
-        ((name, eps, item.identity), (name, eps, item)) for eps in args.eps for item in slices for name in args.methods
-    ]
+    work = [((name, item.identity), (name, item)) for item in slices for name in args.methods]
     table = _attacked.table(args, audit.KEYS, slices, by_method=True)
-    rows = measured(table, work, partial(one, args.seed, args.device), args.jobs)
-    show(stats.summary(rows, ["eps", "method", "attack", "start", "steps"], "loss").to_dict("records"), args.json)
+    rows = measured(table, work, partial(one, tuple(args.eps), args.seed, args.device), args.jobs)
+    show(
+        stats.summary(rows, ["eps", "method", "score", "attack", "start", "climbed", "steps"], "loss").to_dict(
+            "records"
+        ),
+        args.json,
+    )
     return 0
 
 
-def one(seed: int, device: str, arguments: tuple[str, float, Slice]) -> list[dict]:
-    """All rows of one method on one slice at one strength."""
-    name, eps, item = arguments
-    return list(audit.rows(item.to(device), name, eps, seed))
+def one(strengths: tuple[float, ...], seed: int, device: str, arguments: tuple[str, Slice]) -> list[dict]:
+    """All rows of one method on one slice."""
+    name, item = arguments
+    return list(audit.rows(item.to(device), name, strengths, seed=seed))

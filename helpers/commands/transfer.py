@@ -29,19 +29,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     slices = _attacked.slices(args)
-    work = [
-        ((protocol, eps, item.identity), (protocol, eps, item))
-        for eps in args.eps
-        for protocol in args.protocol
-        for item in slices
-    ]
+    work = [((protocol, item.identity), (protocol, item)) for protocol in args.protocol for item in slices]
     table = _attacked.table(args, transfer.KEYS, slices, by_method=False)
-    rows = measured(table, work, partial(one, tuple(args.methods), args.steps, args.seed, args.device), args.jobs)
-    show(stats.summary(rows, ["protocol", "eps", "attacked", "method"]).to_dict("records"), args.json)
+    rows = measured(
+        table, work, partial(one, tuple(args.methods), tuple(args.eps), args.steps, args.seed, args.device), args.jobs
+    )
+    show(stats.summary(rows, ["protocol", "eps", "attacked", "climbed", "method"]).to_dict("records"), args.json)
     return 0
 
 
-def one(names: tuple[str, ...], steps: int, seed: int, device: str, arguments: tuple[str, float, Slice]) -> list[dict]:
-    """All rows of one slice at one strength."""
-    protocol, eps, item = arguments
-    return list(transfer.rows(item.to(device), eps, protocol, names, steps, seed))
+def one(
+    names: tuple[str, ...],
+    strengths: tuple[float, ...],
+    steps: int,
+    seed: int,
+    device: str,
+    arguments: tuple[str, Slice],
+) -> list[dict]:
+    """All rows of one slice."""
+    protocol, item = arguments
+    return list(transfer.rows(item.to(device), strengths, protocol, names, steps, seed))

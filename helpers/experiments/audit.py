@@ -1,9 +1,10 @@
 """Can the attacks be trusted? What they find against steps, starts, each other, noise, and the exact worst case."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import torch
+from torch import Tensor
 
 from helpers import methods, published
 from helpers.attacks import Found, Threat, known
@@ -11,80 +12,180 @@ from helpers.attacks.apgd import apgd
 from helpers.attacks.exact import EXACT, LinearSense, complex_truth, worst_case, worst_for_sense
 from helpers.attacks.found import tried
 from helpers.attacks.joint import joint
-from helpers.attacks.known import attacks_on, differentiable
+from helpers.attacks.known import IMPLICIT, attacks_on, differentiable
 from helpers.attacks.noise import noise
 from helpers.attacks.pgd import pgd
+from helpers.attacks.threat import direction
 from helpers.attacks.unknowns import Iterate, ridge
 from helpers.data.slice import Slice
-from helpers.experiments import evaluate, transfer
+from helpers.experiments import evaluate, worst_known
+from helpers.experiments.worst_known import SCORES, Worst
 from helpers.methods.sense import MU
 from helpers.mri.sense import Sense
 
 LINEAR = "sense, complex image"  # whose exact worst case is known
 METHODS = (LINEAR, "sense", "wavelet", "tv", "unet", "varnet", "convdecoder")
-STEPS = (5, 10, 20, known.STEPS)
-EPS = 0.02
-KEYS = ["method", "eps", "identity"]  # what is audited in one piece
+MARKS = (5, 10, 20)  # steps of an ascent at which is noted how far it has come
+LAST = 20  # iterations from the minimum through which a solver is unrolled
+EPS = (0.02, 0.04, 0.08)
+OWN = "own"  # the attack of the transfer matrix
+KEYS = ["method", "identity"]  # what is audited in one piece: an attack begins where that on a smaller strength came to
+STEP = 0.01  # of the radius: how far a gradient is followed to see whether it is one
 
 
-def rows(item: Slice, name: str, eps: float = EPS, seed: int = 0) -> Iterator[dict]:
-    """Every attack on a method for one slice, with more and more steps where it has any: one row each.
+def rows(
+    item: Slice, name: str, strengths: Sequence[float] = EPS, steps: int = known.STEPS, seed: int = 0
+) -> Iterator[dict]:
+    """Every attack on a method for one slice, and how far each came after more and more steps: one row each.
 
-    Columns: method, attack, start (of a gradient attack: noise, or the worst for SENSE; else none), steps (0 where
-    there are none), eps, volume, slice, identity, clean (the loss without a perturbation), loss, exact (the largest
-    there is, where it is known), flattened (share of the increase that the last quarter of the steps gained),
-    first_gradient, last_gradient (norms, relative to the largest on the way).
+    Columns: method, attack (`OWN` is that of the transfer matrix), start (of a gradient attack), climbed (which score,
+    or none), score (in which the row is judged: each find in both), steps (0 where there are none), eps, volume, slice,
+    identity, clean (the loss without a perturbation), loss, exact (the largest there is, where it is known), flattened
+    (share of the increase that the last quarter of the effort gained), first_gradient, last_gradient (norms, relative
+    to the largest on the way; zero or NaN where there is none), repeated (how far two losses of the same noise lie
+    apart, relative), foretold (see `foretold`). Losses after all steps are by a method made anew. steps: of gradient
+    attacks; seed: of mask, noise and starts.
     """
     mask, seed = evaluate.mask_of(item, seed=seed), item.seed(seed)
+    where = {"method": name, "volume": item.volume, "slice": item.number, "identity": item.identity}
+    made = (
+        _linear(item, mask, strengths, steps, seed)
+        if name == LINEAR
+        else _audited(item, name, mask, strengths, steps, seed)
+    )
+    for row in made:
+        yield where | row
+
+
+def _audited(item: Slice, name: str, mask: Tensor, strengths: Sequence[float], steps: int, seed: int) -> Iterator[dict]:
+    y, make = mask * item.kspace, partial(methods.load, name, source=item.source)
+    method = differentiable(name, item.source)
+    threats = {
+        eps: {score: Threat(method, y, mask, eps, item.target, score=score) for score in SCORES} for eps in strengths
+    }
+
+    def judged(threat: dict[str, Threat], e: Tensor) -> dict[str, float]:
+        with torch.no_grad():
+            image = item.crop(make()(y + e, mask))
+        return {score: float(each.distance(image)) for score, each in threat.items()}
+
+    first = threats[min(strengths)]
+    clean, probe = judged(first, 0 * y), first[SCORES[0]].noise(seed)[0]
+    once, again = (judged(first, probe) for _ in range(2))
+    checks = {"repeated": max(abs(once[score] - again[score]) / max(once[score], again[score]) for score in SCORES)}
+    chance = checks["repeated"] > known.agreement(name, y.device)
+    for eps in sorted(strengths) if chance else ():  # nothing that such a method gives can be attacked, or compared
+        losses = judged(threats[eps], threats[eps][SCORES[0]].noise(seed)[0])
+        yield from _found(eps, "noise", "none", None, clean, losses, checks)
+    if chance:
+        return
+    checks["foretold"] = foretold(first[SCORES[0]], probe) if methods.family(name) != "un-trained" else float("nan")
+    for eps, best, finds in worst_known.by_strength(name, item, y, mask, strengths, steps, seed):
+        threat = threats[eps]
+        for score, each in best.items():
+            losses = {key: float(judge.distance(each.image)) for key, judge in threat.items()}
+            yield from _found(eps, OWN, "what is known", score, clean, losses, checks, finds[score].found)
+        for attack, start, score, found in _others(name, item, threat, best, steps, seed):
+            yield from _found(eps, attack, start, score, clean, judged(threat, found.e), checks, found)
+
+
+def _others(
+    name: str, item: Slice, threat: dict[str, Threat], best: dict[str, Worst], steps: int, seed: int
+) -> Iterator[tuple[str, str, str | None, Found]]:
+    """What else there is to find most of: attack, start, the score that it climbs, and what it found."""
+    squared = threat[SCORES[0]]
+    single = attacks_on(name, item, seed, steps)
+    gradient = single.pop("apgd", None)
+    if name in published.protocol.METHODS:
+        single["published"] = partial(_as_published, name, item, seed)
+    for attack, find in single.items():
+        yield attack, "none", None, find(squared)
+    if gradient is None:
+        return
+    start = worst_for_sense(item, squared, seed)
+    for score, each in threat.items():
+        yield "apgd", "the worst for SENSE", score, apgd(each, seed, steps, 0, start)
+        yield "apgd", "noise", score, apgd(each, seed, steps, 1)
+        yield "pgd", "noise", score, pgd(each, seed, steps, 1)
+        if name in IMPLICIT:
+            unrolled = methods.load(name, source=item.source, last=LAST)
+            through = Threat(unrolled, each.kspace, each.mask, each.eps, item.target, score=score)
+            yield "apgd, unrolled", OWN, score, apgd(through, seed, max(1, steps // 4), 0, best[score].e)
+
+
+def _linear(item: Slice, mask: Tensor, strengths: Sequence[float], steps: int, seed: int) -> Iterator[dict]:
+    """The complex image of SENSE with the maps of the clean scan, whose worst case is known."""
     y = mask * item.kspace
-    where = {"method": name, "eps": eps, "volume": item.volume, "slice": item.number, "identity": item.identity}
-    exact = float("nan")
-    if name == LINEAR:
-        sense = Sense.estimated(y, mask)
-        linear, truth = LinearSense(sense, MU, tolerance=EXACT), complex_truth(item, sense)
+    sense = Sense.estimated(y, mask)
+    linear, truth = LinearSense(sense, MU, tolerance=EXACT), complex_truth(item, sense)
+    single: dict[str, Callable[[Threat], Found]] = {
+        "noise": partial(noise, seed=seed),
+        "joint": lambda threat: joint(threat, sense, Iterate(sense.adjoint(y), sense.bound, ridge), truth),
+        OWN: lambda threat: apgd(threat, seed, steps),
+        "pgd": lambda threat: pgd(threat, seed, steps),
+    }
+    for eps in sorted(strengths):
         threat = Threat(linear, y, mask, eps, truth)
         _, value = worst_case(linear, threat.radius[0, 0, 0], linear(y) - truth, seed)
-        exact = float(value**2 / truth.norm() ** 2)
-        image = Iterate(sense.adjoint(y), sense.bound, ridge)
-        single = {"noise": partial(noise, seed=seed), "joint": lambda threat: joint(threat, sense, image, truth)}
-    else:
-        threat = Threat(differentiable(name, item.source), y, mask, eps, item.target)
-        single = attacks_on(name, item, seed)
-        single.pop("apgd", None)
-    if name in transfer.PUBLISHED:
-        single["published"] = partial(_as_published, name, item, seed)
+        exact = {"exact": float(value**2 / truth.norm() ** 2)}
+        with torch.no_grad():
+            clean = {SCORES[0]: float(threat.loss(0 * y))}
+        for attack, find in single.items():
+            found, climbs = find(threat), attack in (OWN, "pgd")
+            start, climbed = ("noise", SCORES[0]) if climbs else ("none", None)
+            yield from _found(eps, attack, start, climbed, clean, {SCORES[0]: float(found.loss)}, exact, found)
+
+
+def foretold(threat: Threat, e: Tensor) -> float:
+    """What a step of `STEP` of the radius along the gradient at e gains, over what the gradient foretells.
+
+    1 where the gradient is that of the loss; far from it where it is shattered, or another function's; 0 where there is
+    none to follow.
+    """
+    try:
+        before, gradient = threat.slope(e[None])
+    except known.NoGradient:
+        return 0.0
+    step = STEP * threat.radius * direction(gradient)
     with torch.no_grad():
-        clean = float(threat.loss(torch.zeros_like(y)))
-    for attack, find in single.items():
-        yield where | _row(attack, "none", 0, clean, find(threat), exact)
-    if methods.family(name) == "un-trained":
-        return
-    start = worst_for_sense(item, threat, seed)
-    for steps in STEPS:
-        for words, begin in (("noise", {"starts": 1}), ("the worst for SENSE", {"starts": 0, "start": start})):
-            if name != LINEAR or words == "noise":  # which would begin where it should end
-                yield where | _row("apgd", words, steps, clean, apgd(threat, seed, steps, **begin), exact)
-        yield where | _row("pgd", "noise", steps, clean, pgd(threat, seed, steps), exact)
+        gained = threat.loss(e[None] + step) - before
+    expected = (gradient.conj() * step).real.sum((-3, -2, -1))
+    return float(gained / expected) if float(expected) else 0.0
 
 
 def _as_published(name: str, item: Slice, seed: int, threat: Threat) -> Found:
     """What the notebooks' attack finds, brought to the strength of ours and tried on our method."""
-    e = published.attacks.as_published(name, item, threat.kspace, threat.mask, threat.eps, threat.eps, seed)
+    e = published.attacks.as_published(name, item, threat.mask, threat.eps, seed)
     return tried(threat, [threat.stretched(e)])
 
 
-def _row(attack: str, start: str, steps: int, clean: float, found: Found, exact: float) -> dict:
-    loss, curve, norms = float(found.loss), found.curve.flatten(), found.gradient_norms.flatten()
-    late = float((curve[-1] - curve[-1 - len(curve) // 4]) / (curve[-1] - clean)) if steps else float("nan")
-    ends = norms[[0, -1]] / norms.max() if len(norms) else torch.full((2,), float("nan"))
-    return {
-        "attack": attack,
-        "start": start,
-        "steps": steps,
-        "clean": clean,
-        "loss": loss,
-        "exact": exact,
-        "flattened": late,
-        "first_gradient": float(ends[0]),
-        "last_gradient": float(ends[1]),
-    }
+def _found(
+    eps: float,
+    attack: str,
+    start: str,
+    climbed: str | None,
+    clean: dict[str, float],
+    losses: dict[str, float],
+    more: dict[str, float],
+    found: Found | None = None,
+) -> Iterator[dict]:
+    """The rows of one find: in each score after all of its effort, and in the one that it climbed on the way."""
+    row = {"eps": eps, "attack": attack, "start": start, "climbed": climbed or "none"}
+    curve = found.curve.flatten() if climbed else torch.zeros(0)
+    steps = len(curve) - 1 if climbed else 0
+    for mark in MARKS:
+        if mark < steps:
+            seen = {"score": climbed, "steps": mark, "clean": clean[climbed], "loss": float(curve[mark])}
+            yield row | seen | more
+    for score, loss in losses.items():
+        end = {"score": score, "steps": steps, "clean": clean[score], "loss": loss}
+        if score == climbed:
+            late = float(curve[-1] - curve[-1 - len(curve) // 4])
+            norms = found.gradient_norms.flatten()
+            ends = norms[[0, -1]] / norms.max() if len(norms) else torch.full((2,), float("nan"))
+            end |= {
+                "flattened": late / max(float(curve[-1]) - clean[score], 1e-30),
+                "first_gradient": float(ends[0]),
+                "last_gradient": float(ends[1]),
+            }
+        yield row | end | more

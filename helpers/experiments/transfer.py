@@ -112,14 +112,14 @@ def _corrected(
     item: Slice, mask: Tensor, strengths: Sequence[float], names: Sequence[str], steps: int, seed: int
 ) -> Iterator[Tried]:
     """Nothing, noise, and the worst for each method, each on all; names: the slow ones last."""
-    y, made = mask * item.kspace, {}
+    y = mask * item.kspace
     nothing = {name: reconstruction(name, item, y, mask) for name in names}
     noise = Threat(methods.load("zero-filled"), y, mask, 1.0, item.target).noise(seed)[0]
     others: dict[float, list[Tensor]] = {eps: [] for eps in strengths}
     own = {}
     for name in names:
         climb = worst_known.by_strength(name, item, y, mask, strengths, steps, seed, others if slow(name) else None)
-        for eps, worst in climb:
+        for eps, worst, _ in climb:
             own[name, eps] = worst
             if not slow(name):
                 others[eps].append(worst["ssim"].e)
@@ -127,7 +127,9 @@ def _corrected(
         for name in names:
             yield Tried("nothing", "nothing", "none", eps, name, 0 * y, nothing[name])
         for name in names:
-            yield Tried("noise", "noise", "none", eps, name, eps * noise, reconstruction(name, item, y + eps * noise, mask))
+            yield Tried(
+                "noise", "noise", "none", eps, name, eps * noise, reconstruction(name, item, y + eps * noise, mask)
+            )
         for attacked in names:
             for climbed, worst in own[attacked, eps].items():
                 for name in names:

@@ -7,22 +7,29 @@ from functools import partial
 from torch import Tensor
 
 from helpers import methods
-from helpers.attacks import Threat
+from helpers.attacks import Found, Threat
 from helpers.attacks.known import agreement, attacks_on, differentiable
 from helpers.attacks.worst import worst
 from helpers.data.slice import Slice
 
-SCORES = ("nmse", "ssim")  # what is climbed, in this order: the second begins where the first came to, with half the steps
+SCORES = (
+    "nmse",
+    "ssim",
+)  # what is climbed, in this order: the second begins where the first came to, with half the steps
 LEFT_OUT = ("noise", "joint")  # noise has rows of its own; joint descent never found most where there is a gradient
 
 
 @dataclass(frozen=True)
 class Worst:
-    """A perturbation e (coil, ky, kx), the attack that found it, and the image (y, x) that the method makes of y + e."""
+    """What the attack of that name found, and the image (y, x) that the method, made anew, makes of y + e."""
 
     attack: str
-    e: Tensor
+    found: Found
     image: Tensor
+
+    @property
+    def e(self) -> Tensor:
+        return self.found.e
 
 
 def by_strength(
@@ -34,8 +41,10 @@ def by_strength(
     steps: int,
     seed: int,
     known: Mapping[float, Sequence[Tensor]] | None = None,
-) -> Iterator[tuple[float, dict[str, Worst]]]:
-    """The worst perturbation that is allowed at each strength, by each of `SCORES`: (eps, score to `Worst`), ascending.
+) -> Iterator[tuple[float, dict[str, Worst], dict[str, Worst]]]:
+    """The worst perturbation that is allowed at each strength, by each of `SCORES`, ascending.
+
+    Gives eps, score to the worst, and score to what was found at this very strength.
 
     At each strength each score is climbed, from the worst of what is known to hurt: the worst for SENSE, what was found
     at the strength before, what was found there for the other score, and `known`, perturbations by strength. Whatever
@@ -49,15 +58,16 @@ def by_strength(
     for eps in sorted(strengths):
         threats = {score: Threat(method, y, mask, eps, item.target, score=score) for score in SCORES}
         found = list({id(each): each for each in best.values()}.values())
+        finds: dict[str, Worst] = {}
         for score, threat in threats.items():
             starts = [*(each.e for each in found), *(known or {}).get(eps, ())]
             attacks = attacks_on(name, item, seed, max(1, steps // (1 if score == SCORES[0] else 2)), known=starts)
             own = {words: attack for words, attack in attacks.items() if words not in LEFT_OUT}
             attack, new, image = worst(make, threat, own or attacks, agreement(name, y.device))
-            found.append(Worst(attack, new.e, image))
+            finds[score] = Worst(attack, new, image)
+            found.append(finds[score])
         best = {
             score: max(found, key=lambda each, threat=threat: float(threat.distance(each.image)))
             for score, threat in threats.items()
         }
-        yield eps, best
-
+        yield eps, best, finds

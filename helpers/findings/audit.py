@@ -3,67 +3,108 @@
 import numpy as np
 import pandas as pd
 
-from helpers.experiments.audit import LINEAR
+from helpers.experiments.audit import LINEAR, OWN
 
-PIECE = ["method", "eps", "volume", "slice"]  # what is audited in one piece
+PIECE = ["method", "eps", "score", "volume", "slice"]  # among whose finds there is one worst
 FLAT = 0.05  # of the increase: a curve that gains less in its last quarter has come to its end
+FOUND = 0.9  # share of the worst known that the attack of the matrix, and an ascent from any start, has to find
+REPEATED = 0.05  # relative: losses of one perturbation that lie further apart are those of a method of chance
+FORETOLD = (0.5, 2.0)  # what a short step gains over what the gradient foretells: else it is no gradient of the loss
 
 
 def shares(table: pd.DataFrame) -> pd.DataFrame:
     """The table with `share`, the increase of the loss over the largest that is known of the slice, and `by`.
 
-    by: the attack and where it starts, in words.
+    by: the attack, where it starts and what it climbs, in words.
     """
     increase = table["loss"] - table["clean"]
-    groups = [table[key] for key in PIECE]
-    worst = increase.groupby(groups).transform("max")
-    known = (table["exact"] - table["clean"]).fillna(worst)
+    worst = increase.groupby([table[key] for key in PIECE]).transform("max")
+    known = (table["exact"] - table["clean"]).fillna(worst) if "exact" in table else worst
     by = table["attack"] + (" from " + table["start"]).where(table["start"] != "none", "")
+    by += (", climbing " + table["climbed"]).where(table["climbed"] != "none", "")
     return table.assign(share=increase / known, by=by)
 
 
-def deep_or_wide(table: pd.DataFrame) -> pd.DataFrame:
-    """What the same number of gradients finds in one long ascent and in two of half the length, by method.
-
-    table: of `shares`. Means over slices of the share, of APGD: from the worst for SENSE, and the best of that and of
-    noise.
-    """
-    most = table["steps"].max()
-    apgd = table[(table["attack"] == "apgd") & ~table["method"].eq(LINEAR)]
-    best = apgd.groupby([*PIECE, "steps", "start"])["share"].max().unstack("start")
-    means = {
-        f"{most} steps from the worst for SENSE": best["the worst for SENSE"].xs(most, level="steps"),
-        f"{most // 2} from two starts": best.max(axis=1).xs(most // 2, level="steps"),
-    }
-    return pd.DataFrame({words: shares.groupby("method").mean() for words, shares in means.items()})
+def ends(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of finds after all of their effort, each judged in a score; those on the way are left out."""
+    return table.sort_values("steps", kind="stable").groupby([*PIECE, "by"], sort=False).tail(1)
 
 
 def late_gains(table: pd.DataFrame) -> pd.Series:
-    """By method, what the last quarter of the steps of the attack that `attacks.known` has for it added to its find.
+    """What the last quarter of the effort of the matrix's attack added to its find, by method, strength and score.
 
-    table: of `shares`. Means over slices, as shares of all that was found, at the largest number of steps.
+    table: of `shares`. Means over slices, as shares of all that was found.
     """
-    last = table[(table["attack"] == "apgd") & (table["steps"] == table["steps"].max())]
-    ours = last.groupby(PIECE).tail(1)  # from the worst for SENSE; LINEAR, whose worst that is, from noise
-    return ours.groupby("method")["flattened"].mean()
+    own = table[(table["attack"] == OWN) & table["flattened"].notna()]
+    return own.groupby(["method", "eps", "score"])["flattened"].mean()
 
 
-def trusted(table: pd.DataFrame, eps: float) -> set[str]:
-    """The methods whose loss is known well enough to rank them at a strength: those whose attack came to its end there.
+def checks(table: pd.DataFrame) -> pd.DataFrame:
+    """All that `trusted` asks for, by method, strength and score: a row each, a column a check, and the verdict.
 
-    None at a strength that was not audited.
+    table: of `shares`. repeats: the loss of one perturbation comes back; gradient: it is there on every slice, finite
+    and that of the loss; starts: the least mean share that an ascent from any start finds; own: the share that the
+    attack of the matrix finds of the worst of all; late: see `late_gains`.
     """
-    late = late_gains(table[np.isclose(table["eps"], eps)])
-    return set(late[late < FLAT].index)
+    finds, rows = ends(table), {}
+    for key, group in finds.groupby(["method", "eps", "score"]):
+        climbing = group[group["climbed"] == key[2]]
+        own = climbing[climbing["attack"] == OWN]
+        ascents = climbing[climbing["start"].ne("none") & ~climbing["attack"].str.contains("unrolled|pgd")]
+        slopes, foretold = (
+            own[["first_gradient"]].to_numpy(),
+            group["foretold"] if "foretold" in group else own["share"],
+        )
+        rows[key] = {
+            "repeats": bool(not (group["repeated"] > REPEATED).any()) if "repeated" in group else True,
+            "gradient": bool(len(own) and (slopes > 0).all() and _followed(foretold)),
+            "starts": float(ascents.groupby("by")["share"].mean().min()) if len(ascents) else np.nan,
+            "own": float(own["share"].mean()) if len(own) else np.nan,
+            "late": float(own["flattened"].mean()) if len(own) else np.nan,
+        }
+    found = pd.DataFrame.from_dict(rows, orient="index").rename_axis(index=["method", "eps", "score"])
+    fine = (found["starts"] >= FOUND) & (found["own"] >= FOUND) & (found["late"] < FLAT)
+    return found.assign(trusted=found["repeats"] & found["gradient"] & fine)
 
 
-def sentence(table: pd.DataFrame) -> str:
-    """For which methods the audit carries a comparison, in words."""
-    late = late_gains(table)
-    flat_ones, climbing = ("; ".join(late[choice].index) or "none" for choice in (late < FLAT, late >= FLAT))
+def _followed(foretold: pd.Series) -> bool:
+    """Whether short steps gain about what gradients foretell; nothing is said of fits, which magnify any step."""
+    known = foretold.dropna()
+    return bool(known.between(*FORETOLD).all())
+
+
+def trusted(table: pd.DataFrame, eps: float, score: str = "ssim") -> set[str]:
+    """The methods whose loss in a score is known well enough to rank them at a strength; none where it was not audited.
+
+    table: of `shares`; score: one of those that are climbed, or its like, as PSNR is of the squared error.
+    """
+    found = checks(table[np.isclose(table["eps"], eps)]).reset_index() if len(table) else pd.DataFrame()
+    like = "ssim" if score.startswith("ssim") else "nmse"
+    return set() if found.empty else set(found.loc[found["trusted"] & (found["score"] == like), "method"])
+
+
+def sentence(table: pd.DataFrame, score: str = "ssim") -> str:
+    """Which methods the audit carries in a score, and what speaks against the others at which strength."""
+    found = checks(table[table["score"] == score]).reset_index()
+    found = found[found["method"] != LINEAR]
+    against = {
+        "it is a method of chance": ~found["repeats"],
+        "no gradient that can be followed": ~found["gradient"],
+        "starts disagree": found["starts"] < FOUND,
+        "another attack finds more": found["own"] < FOUND,
+        "still climbing": found["late"] >= FLAT,
+    }
+    words = []
+    for name in dict.fromkeys(found["method"]):
+        mine = found["method"] == name
+        reasons = [
+            f"{reason} at {', '.join(f'{eps:g}' for eps in found.loc[mine & holds, 'eps'])}"
+            for reason, holds in against.items()
+            if (mine & holds).any()
+        ]
+        words.append(f"{name}: " + ("; ".join(reasons) if reasons else "**trusted**"))
     return (
-        f"The last quarter of the steps of APGD from the worst for SENSE, the attack of the transfer matrix, added less"
-        f" than {100 * FLAT:g} % of what it found in all for: **{flat_ones}**; still climbing: **{climbing}**. Methods"
-        " that are still climbing, and those without gradients, may be less robust than they look, and no ranking is"
-        " read off that."
+        f"Whether the attack of the transfer matrix is trusted, in {score}: the method repeats itself, short steps gain"
+        f" what its gradient foretells, {100 * FOUND:g} % of the worst known are found from every start, and the last"
+        f" quarter of the effort gained less than {100 * FLAT:g} %. " + ". ".join(words) + "."
     )

@@ -29,17 +29,21 @@ def claims(methods: Sequence[str]) -> list[Claim]:
 def losses(table: pd.DataFrame, score: str = "ssim") -> pd.DataFrame:
     """What a perturbation takes off a score: clean minus perturbed, a row a protocol, strength and slice.
 
-    table: of `transfer.rows`. Columns are (attacked, method); the method "worst" of all that were tried on it is
-    attacked by (WORST, method).
+    table: of `transfer.rows`. Columns are (attacked, method); of the perturbations that were found for one method that
+    which climbed this score, or its like, is taken where there is one. The method "worst" of all that were tried on it
+    is attacked by (WORST, method).
     """
     keys = ["protocol", "eps", "volume", "slice"]
-    wide = table.pivot(index=keys, columns=["attacked", "method"], values=score)
+    like = "ssim" if score.startswith("ssim") else "nmse"
+    chosen = table.assign(other=table["climbed"] != like).sort_values("other", kind="stable")
+    chosen = chosen.drop_duplicates([*keys, "attacked", "method"])
+    wide = chosen.pivot(index=keys, columns=["attacked", "method"], values=score)
     lost = pd.concat(
         {attacked: wide["nothing"] - wide[attacked] for attacked in wide.columns.unique(0) if attacked != "nothing"},
         axis=1,
     )
-    worst = lost.T.groupby(level=1).max().T
-    return lost.join(pd.concat({WORST: worst}, axis=1))
+    perturbed = table[table["attacked"] != "nothing"].groupby([*keys, "method"])[score].min().unstack("method")
+    return lost.join(pd.concat({WORST: wide["nothing"] - perturbed}, axis=1))
 
 
 def lost(table: pd.DataFrame, score: str = "ssim") -> pd.DataFrame:
@@ -63,7 +67,7 @@ def spread(table: pd.DataFrame, again: pd.DataFrame, score: str = "ssim") -> pd.
     again: what it measured there, each method under noise and its own attacks alone. Columns: slices, "largest", of
     one slice, and "of the mean", absolute differences of the score. Attacks magnify the last digit of a processor.
     """
-    keys = ["protocol", "attacked", "method", "eps", "volume", "slice"]
+    keys = ["protocol", "attacked", "climbed", "method", "eps", "volume", "slice"]
     both = again.merge(table, on=keys, suffixes=(" again", ""))
     difference = both[f"{score} again"] - both[score]
     kind = both["attacked"].where(both["attacked"].isin(["nothing", "noise"]), "its own")
@@ -96,9 +100,9 @@ def whose(table: pd.DataFrame, eps: float, protocol: str = "corrected", score: s
 def judged(table: pd.DataFrame, eps: float, trusted: Collection[str], score: str = "ssim") -> pd.DataFrame:
     """The paper's claims at one strength: the difference with its interval and the verdict, a column a protocol.
 
-    trusted: the methods that the audit carries, see `audit.trusted`. Every loss is a lower bound, so that a ranking
-    under the corrected protocol is given only where the attack on the method that seems to lose less is trusted, and
-    is `carried` in this score. The claims of the table are judged together, see `verdicts.verdicts`.
+    trusted: the methods that the audit carries in this score, see `audit.trusted`. Every loss is a lower bound, so that
+    a ranking under the corrected protocol is given only where the attack on the method that seems to lose less is
+    trusted, and is `carried`. The claims of the table are judged together, see `verdicts.verdicts`.
     """
     wide = losses(table, score).xs(eps, level="eps")
     found = {}
@@ -121,7 +125,7 @@ def judged(table: pd.DataFrame, eps: float, trusted: Collection[str], score: str
 def carried(wide: pd.DataFrame, trusted: Collection[str]) -> set[str]:
     """Those of the trusted methods on which no perturbation that was made for another does much more harm.
 
-    wide: of `losses`. Attacks climb the squared error: what is worst there need not be in another score.
+    wide: of `losses`.
     """
     means = wide.mean()
     return {name for name in trusted if (name, name) in means.index and means[name, name] >= OWN * means[WORST, name]}

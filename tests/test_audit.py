@@ -1,0 +1,119 @@
+"""The audit: it knows the worst case of SENSE, and refuses methods that only look robust."""
+
+import json
+import sys
+
+import pandas as pd
+import pytest
+
+from helpers import figures, findings
+from helpers.__main__ import main
+from helpers.attacks import known
+from helpers.data.scanner import draw_volume
+from helpers.experiments import audit
+from helpers.profiles import profile
+
+# three ways to look robust, and what they hide behind: each is zero-filled, whose worst case is found in a few steps
+PLANTED = '''
+import torch
+from helpers.methods.zero_filled import reconstruct
+
+def honest(kspace, mask):
+    return reconstruct(kspace, mask)
+
+def zero(kspace, mask):
+    """Its gradient is there, and zero."""
+    return reconstruct(kspace.detach(), mask) + 0 * kspace.abs().sum()
+
+def shattered(kspace, mask):
+    """The same image to a thousandth, and the gradient of the ripple on it."""
+    image = reconstruct(kspace, mask)
+    peak = image.detach().amax((-2, -1), keepdim=True)
+    return image.detach() + 1e-3 * peak * torch.sin(1e5 * image / peak)
+
+def chance(kspace, mask):
+    """Another image every time."""
+    image = reconstruct(kspace, mask)
+    return image + 0.1 * image.amax((-2, -1), keepdim=True) * torch.randn_like(image)
+'''
+
+
+@pytest.fixture(scope="module")
+def item():
+    return draw_volume("knee", 0, profile("smoke"), slices=1)[0]
+
+
+@pytest.fixture(scope="module")
+def planted(item, tmp_path_factory):
+    """What the audit of each planted method says at two strengths: name to the rows of `findings.audit.checks`."""
+    folder = tmp_path_factory.mktemp("planted")
+    (folder / "planted_methods.py").write_text(PLANTED)
+    sys.path.insert(0, str(folder))
+    names = ("honest", "zero", "shattered", "chance")
+    try:
+        found = {name: list(audit.rows(item, f"planted_methods:{name}", (0.03, 0.06), steps=10)) for name in names}
+    finally:
+        sys.path.remove(str(folder))
+    return {name: findings.audit.checks(findings.audit.shares(pd.DataFrame(rows))) for name, rows in found.items()}
+
+
+def test_an_honest_method_is_trusted_in_both_scores(planted):
+    said = planted["honest"]
+    assert len(said) == 4 and said["trusted"].all(), said.T
+    assert (said["own"] > 0.99).all()
+
+
+@pytest.mark.parametrize(("name", "check"), [("zero", "gradient"), ("shattered", "gradient"), ("chance", "repeats")])
+def test_a_method_that_hides_is_refused(planted, name, check):
+    assert not planted[name]["trusted"].any() and not planted[name][check].any(), planted[name].T
+
+
+def test_what_is_refused_carries_no_ranking(item, planted):
+    table = pd.DataFrame(audit.rows(item, audit.LINEAR, (0.02,), steps=20))
+    shares = findings.audit.shares(table)
+    assert findings.audit.trusted(shares, 0.02, "psnr") == {audit.LINEAR}
+    assert not findings.audit.trusted(shares, 0.02, "ssim")  # in which it was not audited
+    assert not findings.audit.trusted(shares, 0.04, "psnr")  # nor at this strength
+    for worse in ({"flattened": 0.2}, {"first_gradient": 0.0}, {"repeated": 0.3}, {"foretold": 5.0}):
+        assert not findings.audit.trusted(shares.assign(**worse), 0.02, "psnr"), worse
+    weak = shares.assign(share=shares["share"].where(shares["attack"] != audit.OWN, 0.8))
+    assert not findings.audit.trusted(weak, 0.02, "psnr")
+
+
+def test_the_audit_knows_the_worst_case_of_sense(item):
+    rows = pd.DataFrame(audit.rows(item, audit.LINEAR, (0.02, 0.05)))
+    assert (rows["loss"] <= rows["exact"] * 1.001).all() and (rows["loss"] > rows["clean"]).all()
+    own = rows[(rows["attack"] == audit.OWN) & (rows["steps"] == known.STEPS)]
+    assert (own["loss"] > 0.98 * own["exact"]).all() and (own["flattened"] < 0.1).all()
+    assert rows[rows["attack"] == "noise"]["loss"].max() < own["loss"].min()
+    marks = rows[rows["attack"] == audit.OWN].groupby("eps")["steps"].apply(list)
+    assert all(each == [*audit.MARKS, known.STEPS] for each in marks)
+    shares = findings.audit.shares(rows)
+    assert (shares["share"] <= 1.001).all()
+    panels = [axes.get_title() for axes in figures.attacks.efforts(shares[shares["steps"] > 0]).axes]
+    assert panels == ["own\nfrom noise, climbing nmse", "pgd\nfrom noise, climbing nmse"]
+
+
+def test_each_find_is_judged_in_both_scores(item):
+    rows = pd.DataFrame(audit.rows(item, "sense", (0.03,), steps=4))
+    finds = findings.audit.ends(findings.audit.shares(rows))
+    assert (finds.groupby(["attack", "start", "climbed"])["score"].agg(set) == {"nmse", "ssim"}).all()
+    assert finds["flattened"].notna().equals(finds["climbed"] == finds["score"])
+    own = finds[finds["attack"] == audit.OWN].set_index(["climbed", "score"])["loss"]
+    for score, other in (("nmse", "ssim"), ("ssim", "nmse")):
+        assert own[score, score] >= own[other, score]
+    assert (rows["clean"] < rows["loss"]).all() and finds.groupby("score")["share"].max().eq(1).all()
+
+
+def test_the_command_refuses_a_table_of_other_strengths(tmp_path, capsys):
+    """Each attack begins where that on a smaller strength came to, so that rows depend on all of them."""
+    command = ["audit", "--volumes", "1", "--profile", "smoke", "--methods", audit.LINEAR, "--json", "--table"]
+    table = tmp_path / "audit.csv"
+    assert main([*command, str(table), "--eps", "0.08", "0.02"]) == 0
+    rows, whole = pd.read_csv(table), table.read_bytes()
+    assert set(rows["eps"]) == {0.02, 0.08}
+    assert "--eps 0.02 0.08 " in json.loads(table.with_suffix(".json").read_text())["command"]
+    assert {row["eps"] for row in map(json.loads, capsys.readouterr().out.splitlines())} == {0.02, 0.08}
+    assert main([*command, str(table), "--eps", "0.02", "0.08"]) == 0 and table.read_bytes() == whole
+    assert main([*command, str(table), "--eps", "0.02"]) == 2 and table.read_bytes() == whole
+    assert "eps" in capsys.readouterr().err
