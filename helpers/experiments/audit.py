@@ -69,7 +69,7 @@ def rows(item: Slice, name: str, eps: float = EPS, seed: int = 0) -> Iterator[di
 
 def _as_published(name: str, item: Slice, seed: int, threat: Threat) -> Found:
     """What the notebooks' attack finds, brought to the strength of ours and tried on our method."""
-    e = published.attacks.as_published(name, item, threat.kspace, threat.mask, threat.eps, threat.eps, seed)
+    e = published.attacks.as_published(name, item, threat.mask, threat.eps, seed)
     return tried(threat, [threat.stretched(e)])
 
 

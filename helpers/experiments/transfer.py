@@ -17,10 +17,9 @@ from helpers.errors import BadInput
 from helpers.experiments import evaluate
 from helpers.mri import metrics
 from helpers.profiles import profile
-from helpers.untrained.recipes import FITS
 
 METHODS = ("unet", "varnet", "wavelet", "tv", "convdecoder")
-PUBLISHED = (*published.attacks.RATES, "wavelet", "convdecoder")  # what the notebooks attack
+PUBLISHED = published.protocol.METHODS
 COUNT = 10  # slices
 EPS = (0.02, 0.04, 0.08)  # the last is that of the notebooks
 PROTOCOLS = ("corrected", "published")
@@ -64,8 +63,8 @@ def rows(
         raise BadInput(f"there is no protocol {protocol!r}; choose one of {', '.join(PROTOCOLS)}")
     corrected = protocol == "corrected"
     names = [name for name in names if corrected or name in PUBLISHED]
-    mask, seed = evaluate.mask_of(item, seed=seed), item.seed(seed)
-    y = mask * item.kspace
+    mask = evaluate.mask_of(item, seed=seed) if corrected else published.protocol.mask(item, seed)
+    y, seed = mask * item.kspace, item.seed(seed)
     strength = eps if corrected else float(eps * item.kspace.norm() / y.norm())
     clean: dict[str, Tensor] = {}
     for attacked in ("nothing", "noise", *names):
@@ -75,10 +74,11 @@ def rows(
         elif attacked in names and corrected:
             attack, e, own = worst_of_its_own(attacked, item, y, mask, eps, steps, seed)
         elif attacked in names:
-            attack, e = "published", published.attacks.as_published(attacked, item, y, mask, eps, strength, seed)
+            attack, e = "published", published.attacks.as_published(attacked, item, mask, eps, seed)
         for name in names:
             made = own is not None and name == attacked  # anew, by `worst`
-            image = own if made else reconstruction(name, item, y + e, mask, protocol, y)
+            image = own if made else reconstruction(name, item, y + e, mask, protocol, y, seed)
+            scores = partial(published.protocol.scores, name, kspace=y + e) if not corrected else metrics.scores
             before = clean.setdefault(name, image)
             yield {
                 "protocol": protocol,
@@ -89,7 +89,7 @@ def rows(
                 "volume": item.volume,
                 "slice": item.number,
                 "identity": item.identity,
-                **metrics.scores(image, item.target),
+                **scores(image, item.target),
                 "distance": float((image - before).norm() / before.norm()),
                 "realized": realized(e, y),
             }
@@ -111,12 +111,13 @@ def worst_of_its_own(
 
 
 @torch.no_grad()
-def reconstruction(name: str, item: Slice, kspace: Tensor, mask: Tensor, protocol: str, clean: Tensor) -> Tensor:
-    """What a method makes of a measurement, cropped to the target; clean: what the notebooks put back into it."""
-    if protocol == "corrected" or name in published.attacks.RATES:
-        image = methods.load(name, source=item.source)(kspace, mask)
-    elif name == "wavelet":
-        image = published.reconstruction.l1(kspace, mask, lam=0.0, step=published.attacks.L1_STEP)
-    else:
-        image = published.reconstruction.with_clean_samples(kspace, mask, clean, FITS[name])
-    return item.crop(image)
+def reconstruction(
+    name: str, item: Slice, kspace: Tensor, mask: Tensor, protocol: str, clean: Tensor, seed: int = 0
+) -> Tensor:
+    """What a method makes of a measurement, cropped to the target; clean: what the notebooks put back into it.
+
+    seed: of an un-trained fit as published, where it is that of the attack.
+    """
+    if protocol == "corrected":
+        return item.crop(methods.load(name, source=item.source)(kspace, mask))
+    return published.protocol.reconstruct(name, item, kspace, mask, clean, seed)
