@@ -49,8 +49,12 @@ def test_the_rows_of_a_slice(item):
 def test_the_published_protocol_has_the_full_kspace_for_its_norm(item):
     rows = pd.DataFrame(transfer.rows(item, 0.05, "published", ("unet", "wavelet", "tv")))
     assert set(rows["method"]) == {"unet", "wavelet"}
-    mask = evaluate.mask_of(item)
+    mask = published.protocol.mask(item)
     ratio = float(item.kspace.norm() / (item.kspace * mask).norm())
+    image = published.protocol.reconstruct("unet", item, mask * item.kspace, mask, mask * item.kspace)
+    scores = published.protocol.scores("unet", image, item.target, mask * item.kspace)
+    clean = rows[rows["attacked"] == "nothing"].set_index("method")
+    assert clean["psnr"]["unet"] == pytest.approx(scores["psnr"]) and clean["nmse"]["unet"] == scores["nmse"]
     realized = rows.groupby("attacked")["realized"].first()
     assert realized["noise"] == pytest.approx(0.05 * ratio, rel=1e-4)
     assert realized["unet"] <= 0.05 * ratio * 1.0001  # which stops wherever it is

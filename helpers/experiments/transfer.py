@@ -68,7 +68,7 @@ def rows(
     else:
         mask, names = published.protocol.mask(item, seed), [n for n in names if n in published.protocol.METHODS]
         found = _published(item, mask, strengths, names, item.seed(seed))
-        scores = lambda name, image, e: published.protocol.scores(name, image, item, y + e, mask)  # noqa: E731
+        scores = lambda name, image, e: published.protocol.scores(name, image, item.target, y + e)  # noqa: E731
     y, clean = mask * item.kspace, {}
     for each in found:
         before = clean.setdefault(each.method, each.image)
@@ -148,13 +148,14 @@ def _published(
     """The same by the notebooks' attacks and reconstructions; strengths are relative to the full k-space."""
     y = mask * item.kspace
     noise = Threat(methods.load("zero-filled"), y, mask, 1.0, item.target).noise(seed)[0]
+    clean = {name: published.protocol.reconstruct(name, item, y, mask, y, seed) for name in names}
     for eps in sorted(strengths):
         found = {"nothing": 0 * y, "noise": float(eps * item.kspace.norm() / y.norm()) * noise}
         found |= {name: published.attacks.as_published(name, item, mask, eps, seed) for name in names}
         for attacked, e in found.items():
             attack = "published" if attacked in names else attacked
             for name in names:
-                image = published.protocol.reconstruction(name, item, y + e, mask, y, seed)
+                image = clean[name] if attacked == "nothing" else published.protocol.reconstruct(name, item, y + e, mask, y, seed)
                 yield Tried(attacked, attack, "none", eps, name, e, image)
 
 

@@ -4,61 +4,44 @@ import torch
 from torch import Tensor
 
 from helpers import methods
-from helpers.attacks import Threat
-from helpers.attacks.exact import complex_truth
-from helpers.attacks.joint import joint
-from helpers.attacks.unknowns import Decoder
 from helpers.data.slice import Slice
 from helpers.methods import Method
 from helpers.mri.fourier import ifft2c
 from helpers.mri.noise import scale
-from helpers.mri.rss import rss
 from helpers.mri.sense import Sense
-from helpers.untrained.recipes import FITS
+from helpers.published import coil_images
+from helpers.published.ball import WARM, Ball, positive
+from helpers.published.reconstruction import normalized
 
 SAMPLE = 3.2e-5  # the root mean square of a sample of their knees, in whose units the rates below are given
 RATES = {"unet": 5e-9, "varnet": 1e-6}  # of Adam on e
-TINY = 1e-4  # the strength from which e grows
-PULL = 0.05  # lambda_1 of the attack on the ConvDecoder, which is `attacks.joint` with the last e
-L1_STEP, L1_STEPS, WARM = 0.283, 350, 100
+L1_STEP, L1_STEPS = 0.283, 350
 
 
-class Ball:
-    """||e|| <= eps ||k|| with the norm of the FULL k-space, and when the notebooks stop."""
-
-    def __init__(self, kspace: Tensor, eps: float):
-        self.size, self.eps, self.projections, self.ratios = kspace.norm(), eps, 0, []
-
-    def project(self, e: Tensor) -> Tensor:
-        ratio = float(e.norm() / self.size)
-        self.projections += ratio > self.eps
-        self.ratios.append(min(ratio, self.eps))
-        return e * min(1, self.eps / ratio)
-
-    @property
-    def done(self) -> bool:
-        """After more than 100 projections, or where the strength changed by less than .01 in 200 steps."""
-        stalled = len(self.ratios) > 200 and abs(self.ratios[-1] - self.ratios[-201]) < 0.01
-        return self.projections > 100 or stalled
-
-
+@torch.enable_grad()
 def network(method: Method, kind: str, kspace: Tensor, mask: Tensor, eps: float, seed: int = 0, steps: int = 2000):
     """The attack on a network: Adam on e away from its own clean output, with a rate for each network.
 
-    method: of the kind "unet", whose loss is in units of the spread of its input, or "varnet"; kspace: full
-    (coil, ky, kx). Returns e, zero off the mask: the iterate of largest loss, of whatever strength it has reached.
+    method: of the kind "unet", whose outputs are compared each in the units of its own input, perturbed or not, or
+    "varnet"; kspace: full (coil, ky, kx). Returns e, zero off the mask: the iterate of largest loss, of whatever
+    strength it has reached.
     """
     unit = SAMPLE / kspace.abs().square().mean().sqrt()
     k = unit * kspace
+
+    def output(full: Tensor) -> Tensor:
+        image = method(mask * full, mask)
+        return normalized(image, mask * full) if kind == "unet" else image
+
     with torch.no_grad():
-        clean = method(mask * k, mask)
-        spread = rss(ifft2c(mask * k)).std() if kind == "unet" else 1.0
+        clean = output(k)
     drawn = torch.randn(k.shape, dtype=k.dtype, generator=torch.Generator().manual_seed(seed)).to(k.device)
-    e = (TINY * k.norm() * drawn / drawn.norm()).requires_grad_()
-    adam, ball, best = torch.optim.Adam([e], RATES[kind], maximize=True), Ball(k, eps), (-torch.inf, e)
+    ball = Ball(k.norm(), eps)
+    e = ball.begin(drawn).requires_grad_()
+    adam, best = torch.optim.Adam([e], RATES[kind], maximize=True), (-torch.inf, e)
     for _ in range(steps):
         adam.zero_grad()
-        loss = ((method(mask * (k + e), mask) - clean) / spread).square().mean()
+        loss = (output(k + e) - clean).square().mean()
         loss.backward()
         if loss.item() > best[0]:
             best = loss.item(), e.detach().clone()
@@ -67,7 +50,7 @@ def network(method: Method, kind: str, kspace: Tensor, mask: Tensor, eps: float,
             e.copy_(ball.project(e))
         if ball.done:
             break
-    return mask * best[1] / unit
+    return mask * best[1].detach() / unit
 
 
 @torch.no_grad()
@@ -81,8 +64,8 @@ def l1(kspace: Tensor, mask: Tensor, eps: float, seed: int = 0) -> Tensor:
     k = kspace / unit
     sense = Sense.estimated(mask * k, mask)
     truth, power = (sense.maps.conj() * ifft2c(k)).sum(-3), sense.maps.abs().square().sum(-3)
-    drawn = torch.rand(k.shape, generator=torch.Generator().manual_seed(seed)).to(k)
-    e, x, ball = TINY * k.norm() * drawn / drawn.norm(), torch.zeros_like(truth), Ball(k, eps)
+    ball = Ball(k.norm(), eps)
+    e, x = ball.begin(positive(k, seed)), torch.zeros_like(truth)
     for step in range(L1_STEPS):
         attacking = step >= WARM
         residual = sense.forward(x) - mask * (k + attacking * e)
@@ -94,14 +77,13 @@ def l1(kspace: Tensor, mask: Tensor, eps: float, seed: int = 0) -> Tensor:
     return mask * e * unit
 
 
-def as_published(name: str, item: Slice, y: Tensor, mask: Tensor, eps: float, strength: float, seed: int) -> Tensor:
-    """What the notebooks' attack on a method finds for one slice; strength: eps, relative to the measured entries."""
+def as_published(name: str, item: Slice, mask: Tensor, eps: float, seed: int = 0) -> Tensor:
+    """What the notebooks' attack on a method finds for one slice.
+
+    name: one of `protocol.METHODS`; eps: relative to the full k-space. Returns e (coil, ky, kx), zero off the mask,
+    in the units of the slice, with ||e|| <= eps ||k||: nobody asks whether it is reached.
+    """
     if name in RATES:
-        method = methods.load(name, source=item.source)
-        return network(method, name, item.kspace, mask, eps, seed)
-    if name == "wavelet":
-        return l1(item.kspace, mask, eps, seed)
-    sense = Sense.estimated(y, mask)
-    decoder = Decoder(y, mask, FITS[name], seed)
-    threat = Threat(methods.load("zero-filled"), y, mask, strength, item.target)  # only the last e counts
-    return joint(threat, sense, decoder, complex_truth(item, sense), steps=400, pull=PULL, looks=1).e
+        return network(methods.load(name, source=item.source), name, item.kspace, mask, eps, seed)
+    attack = l1 if name == "wavelet" else coil_images.attack
+    return attack(item.kspace, mask, eps, seed)

@@ -1,4 +1,4 @@
-"""What the published notebooks do where this book does otherwise, kept apart so that both can be run."""
+"""How the published notebooks measure and reconstruct: their mask, their l1, their score of a ConvDecoder."""
 
 import numpy as np
 import pywt
@@ -6,30 +6,35 @@ import torch
 from torch import Tensor
 
 from helpers.mri.fourier import fft2c, ifft2c
+from helpers.mri.masks import random_mask
 from helpers.mri.noise import scale
 from helpers.mri.rss import rss
 from helpers.mri.sense import Sense
 from helpers.untrained.fit import fit
 from helpers.untrained.problem import Settings
 
+REACH = 160  # lines from the center, beyond which they zero the mask: half the width of their images
 
-def mask(width: int, seed: int, acceleration: float = 4, center_fraction: float = 0.07) -> Tensor:
+
+def mask(width: int, seed: int, acceleration: float = 4, center_fraction: float = 0.07, reach: int = REACH) -> Tensor:
     """The notebooks' mask: fastMRI's random lines, redrawn until the count fits, the outermost then zeroed.
 
-    Lines outside the center are kept one by one by chance until the realized acceleration is within .03 of the
-    one asked for; then every line more than 160 from the center is dropped, and nothing is drawn in its place.
-    The notebooks set no seed; here it is an argument. Returns (kx,) bool.
+    Lines outside the center are kept one by one by chance until the realized acceleration is within .03 of the one
+    asked for, or as near as a count of so few lines comes; then every line more than `reach` from the center is
+    dropped, and nothing is drawn in its place. The notebooks set no seed; here it is an argument. Returns (kx,) bool;
+    BadInput for impossible numbers.
     """
+    random_mask(width, acceleration, center_fraction)  # which says what is impossible
     rng = np.random.default_rng(seed)
     center = round(width * center_fraction)
-    chance = (width / acceleration - center) / (width - center)
+    chance = (width / acceleration - center) / max(1, width - center)
     first = (width - center + 1) // 2
-    while True:
+    off = {count: abs(width / count - acceleration) for count in range(max(1, center), width + 1)}
+    lines = np.zeros(width, bool)
+    while off.get(lines.sum(), np.inf) > max(0.03, min(off.values())):
         lines = rng.random(width) < chance
         lines[first : first + center] = True
-        if abs(width / lines.sum() - acceleration) <= 0.03:
-            break
-    lines[np.abs(np.arange(width) - width // 2) > 160] = False
+    lines[np.abs(np.arange(width) - width // 2) > reach] = False
     return torch.from_numpy(lines)
 
 
@@ -38,17 +43,26 @@ def low_pass(length: int) -> Tensor:
     return torch.from_numpy(pywt.wavedec(np.eye(length), "db3", mode="zero", level=3, axis=0)[0])
 
 
-def l1(kspace: Tensor, mask: Tensor, lam: float = 0.035, step: float = 0.028, steps: int = 1000) -> Tensor:
+def l1(
+    kspace: Tensor,
+    mask: Tensor,
+    lam: float = 0.035,
+    step: float = 0.028,
+    steps: int = 1000,
+    maps: Tensor | None = None,
+) -> Tensor:
     """The notebooks' "l1 minimization": a fixed number of gradient steps on a penalty of the low-pass band.
 
     Descends from zero on 1/2 ||A x - y||^2 + lam ||L x||_1 by sub-gradients, without a proximal step or
     momentum; L keeps the low-pass band alone. The defaults are their setting for knees (lambda 1e-12, learning
     rate 1e5, 1000 steps on 15 x 640 x 368 samples of 1e-4) in normalized units; their attack notebook has
-    lambda 1e-18, which is lam = 0 here. Contract of a method: kspace (coil, ky, kx), returns (y, x).
+    lambda 1e-18, which is lam = 0 here. maps: (coil, y, x) complex, which that notebook keeps from the clean
+    measurement when it reconstructs the perturbed one; None: those of kspace itself, as the one on bases has it.
+    Contract of a method: kspace (coil, ky, kx), returns (y, x).
     """
     unit = scale(kspace)
     y = kspace / unit[..., None]
-    A = Sense.estimated(y, mask)
+    A = Sense.estimated(y, mask) if maps is None else Sense(maps, mask)
     rows, columns = (low_pass(n).to(y.device, y.real.dtype) for n in y.shape[-2:])
     backprojection, x = A.adjoint(y), torch.zeros_like(y[..., 0, :, :])
     for _ in range(steps):
@@ -63,8 +77,16 @@ def with_clean_samples(kspace: Tensor, mask: Tensor, clean: Tensor, settings: Se
     """The notebooks' score of a ConvDecoder after an attack: the data-consistency step puts the clean samples back.
 
     A fit to the perturbed kspace (coil, ky, kx), whose measured entries are then replaced by those of `clean`, the
-    measurement before the attack, so that most of the perturbation is gone. settings: how it is fitted, ours, since
-    the published recipe takes hours. Returns (y, x).
+    measurement before the attack, so that most of the perturbation is gone. settings: how it is fitted. Returns (y, x).
     """
     generated = fft2c(fit(kspace, mask, settings, seed).coils)
     return rss(ifft2c(torch.where(mask, clean, generated)))
+
+
+def normalized(image: Tensor, kspace: Tensor) -> Tensor:
+    """The image of a U-Net as the notebooks leave it: in units of mean and deviation of its own zero-filled input.
+
+    image: (..., y, x) real; kspace: what it was made of, (..., coil, ky, kx), zero where nothing was measured.
+    """
+    seen = rss(ifft2c(kspace))
+    return (image - seen.mean((-2, -1), keepdim=True)) / seen.std((-2, -1), keepdim=True)
