@@ -43,7 +43,7 @@ def rows(item: Slice, name: str, eps: float = EPS, seed: int = 0) -> Iterator[di
         sense = Sense.estimated(y, mask)
         linear, truth = LinearSense(sense, MU, tolerance=EXACT), complex_truth(item, sense)
         threat = Threat(linear, y, mask, eps, truth)
-        _, value = worst_case(linear, threat.radius[0, 0, 0], linear(y) - truth, seed)
+        _, value = worst_case(linear, threat.radius[0, 0, 0], linear(y) - truth, seed, measured=threat.measured)
         exact = float(value**2 / truth.norm() ** 2)
         image = Iterate(sense.adjoint(y), sense.bound, ridge)
         single = {"noise": partial(noise, seed=seed), "joint": lambda threat: joint(threat, sense, image, truth)}
