@@ -1,5 +1,6 @@
 """Laws of attacks: the strength, the support, better than noise, and the known worst case of a linear method."""
 
+import math
 from functools import partial
 
 import pytest
@@ -20,6 +21,7 @@ from helpers.experiments import evaluate
 from helpers.mri.coils import espirit
 from helpers.mri.fourier import fft2c
 from helpers.mri.masks import random_mask
+from helpers.mri.noise import noise_level
 from helpers.mri.rss import rss
 from helpers.mri.sense import Sense
 from helpers.profiles import profile
@@ -46,6 +48,23 @@ def linear():
 def smooth(kspace, mask):
     """A method with a gradient, quick and not linear."""
     return methods.load("zero-filled")(kspace, mask).square()
+
+
+def test_what_the_scanner_left_at_zero_stays_so():
+    """And a perturbation adds its power to that of the noise; where it filled empty lines the estimate fell to none."""
+    noise = torch.randn((4, 64, 60), dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
+    mask = random_mask(60, 3, 0.2)
+    empty = torch.zeros(4, 64, 60, dtype=torch.bool)
+    empty[..., :4], empty[..., -4:], empty[2] = True, True, True
+    mask[:4] = mask[-4:] = True
+    y = mask * ~empty * noise
+    threat = Threat(smooth, y, mask, EPS, rss(noise))
+    assert torch.equal(threat.measured, mask & ~empty)
+    for e in (threat.noise(0)[0], threat.stretched(noise), threat.project(100 * noise)):
+        assert not (e * (empty | ~mask)).any()
+        assert float(length(e)) == pytest.approx(EPS * float(length(y)), rel=1e-5)
+    level, moved = noise_level(y, mask), noise_level(y + threat.noise(1)[0], mask)
+    assert float(moved / level) == pytest.approx(math.sqrt(1 + EPS**2), rel=0.01)
 
 
 @pytest.mark.parametrize("name", ATTACKS)

@@ -10,7 +10,8 @@ from torch import nn
 from torch.testing import assert_close
 
 from helpers.attacks import Threat
-from helpers.attacks.fresh_fits import fresh_fits
+from helpers.attacks import fresh_fits as attack
+from helpers.attacks.fresh_fits import Known, fresh_fits, fresh_fits_by
 from helpers.data.scanner import draw_volume
 from helpers.errors import BadInput
 from helpers.experiments import evaluate
@@ -197,8 +198,56 @@ def test_the_attack_beats_noise_with_all_its_strength(item):
     assert not (found.e * ~rules.mask).any()
     assert found.loss > rules.loss(rules.noise(0)[0])
     assert_close(found.loss, rules.loss(found.e))  # that of the method, whose seed is none of the search
-    assert found.curve.shape == (5,) and found.gradient_norms.shape == (2,) and found.evaluations == 7
+    # the clean fit, two starts, two steps, and the method's own at the end
+    assert found.curve.shape == (4,) and found.gradient_norms.shape == (2,) and found.evaluations == 6
     assert (found.curve.diff() >= 0).all() and (found.gradient_norms > 0).all()
+
+
+def test_every_score_gets_the_worst_of_one_ascent(item):
+    """What the first alone finds is found again, bit for bit, and no other iterate is worse by the second."""
+    settings = replace(SMALL, steps=20)
+    rules = {score: threat(item, settings, score) for score in ("nmse", "ssim")}
+    starts = [Known(seed * rules["nmse"].noise(seed)[0]) for seed in (1, 2)]  # stretched, whatever their strength
+    both = fresh_fits_by(rules, item, settings, steps=1, starts=starts)
+    alone = fresh_fits(rules["nmse"], item, settings, steps=1, starts=starts)
+    assert torch.equal(both["nmse"].e, alone.e) and both["nmse"].loss >= alone.loss
+    for score, found in both.items():
+        assert_close(found.loss, rules[score].loss(found.e), rtol=0, atol=0)
+        assert found.curve.shape == (3,) and found.evaluations in (4, 5)
+        assert all(found.loss >= rules[score].loss(other.e) for other in both.values())
+
+
+def test_a_start_that_was_fitted_costs_nothing_and_counts(item):
+    settings = replace(SMALL, steps=20)
+    rules = threat(item, settings)
+    e = rules.noise(0)[0]
+    start = Known(e, fit(rules.kspace + e, rules.mask, settings))
+    found = fresh_fits(rules, item, settings, steps=0, starts=[start])
+    assert torch.equal(found.e, e) and found.evaluations == 0 and found.curve.shape == (0,)
+    assert_close(found.loss, rules.loss(e), rtol=0, atol=0)
+    weak = Known(e / 2, start.fitted)  # of another strength, where its fit says nothing
+    found = fresh_fits(rules, item, settings, steps=0, starts=[weak])
+    assert_close(found.e, e) and found.evaluations == 2
+    more = fresh_fits(rules, item, settings, steps=1, starts=[start])
+    assert more.loss >= rules.loss(e) and more.evaluations == 2
+
+
+def test_an_attack_on_the_stop_lets_no_fit_end_early(item, monkeypatch):
+    """Else a fit whose held-out loss only grows keeps its first look."""
+    stops, settings = [], replace(SMALL, steps=60)
+    monkeypatch.setattr(attack, "fit", lambda *a, stop: stops.append((found := fit(*a, stop=stop)).best) or found)
+    rules = threat(item, settings)
+    starts = [Known(rules.noise(0)[0])]
+    for late in (0.0, 0.3):
+        stops.clear()
+        fresh_fits(rules, item, settings, steps=1, late=late, starts=starts)
+        assert (stops == [30, 30]) if late else len(stops) == 2
+
+
+def test_a_measurement_of_zeros_is_no_trace(item):
+    rules = threat(replace(item, kspace=0 * item.kspace), SMALL)
+    found = fresh_fits(rules, item, SMALL, steps=1)
+    assert not found.e.any()
 
 
 @pytest.mark.parametrize(("score", "late"), [("nmse", 0.0), ("ssim", 0.3)])

@@ -41,5 +41,5 @@ def worst_for_consistency(threat: Threat, item: Slice, fitted: Fit, seed: int = 
     linear = LinearSense(sense, w, tolerance=1e-4)
     generated = (sense.maps.conj() * fitted.coils).sum(-3)
     offset = linear.solve(sense.adjoint(y) + w * generated) - complex_truth(item, sense)
-    e, _ = worst_case(linear, threat.radius[0, 0, 0], offset, seed, steps=60)
+    e, _ = worst_case(linear, threat.radius[0, 0, 0], offset, seed, steps=60, measured=threat.measured)
     return e

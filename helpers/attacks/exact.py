@@ -33,27 +33,35 @@ class LinearSense:
 
 @torch.no_grad()
 def worst_case(
-    method: LinearSense, radius: Tensor, offset: Tensor | None = None, seed: int = 0, starts: int = 2, steps: int = 200
+    method: LinearSense,
+    radius: Tensor,
+    offset: Tensor | None = None,
+    seed: int = 0,
+    starts: int = 2,
+    steps: int = 200,
+    measured: Tensor | bool = True,
 ) -> tuple[Tensor, Tensor]:
     """max over ||e|| <= radius of ||R e + r||: the perturbation (coil, ky, kx) and the value.
 
     offset: r (y, x), the error without a perturbation, f(y) - x* for the distance to the truth, or nothing for that to
     the clean output, which makes the value radius times the largest singular value of R. A convex function is largest
     on the sphere, where e <- radius R^H (R e + r) / ||.|| climbs at every step: power iteration for r = 0, and from
-    several random starts otherwise. Stops when a step gains less than a millionth.
+    several random starts otherwise. Stops when a step gains less than a millionth. measured: where e may be other than
+    zero, `Threat.measured`; else all that the method is given.
     """
     generator = torch.Generator().manual_seed(seed)
     maps, best = method.sense.maps, (None, torch.tensor(-torch.inf))
     r = torch.zeros_like(maps[0]) if offset is None else offset
     for _ in range(starts):
-        e = radius * direction(method.sense.mask * torch.randn(maps.shape, dtype=maps.dtype, generator=generator))
+        e = torch.randn(maps.shape, dtype=maps.dtype, generator=generator)
+        e = radius * direction(measured * (method.sense.mask * e))
         value = torch.zeros(())
         for _ in range(steps):
             moved = method(e) + r
             before, value = value, moved.norm()
             if value - before <= 1e-6 * value:
                 break
-            e = radius * direction(method.adjoint(moved))
+            e = radius * direction(measured * method.adjoint(moved))
         if value > best[1]:
             best = e, value
     return best
@@ -72,5 +80,6 @@ def worst_for_sense(item: Slice, threat: Threat, seed: int = 0) -> Tensor:
     y, mask = threat.kspace, threat.mask
     sense = Sense.estimated(y, mask)
     linear = LinearSense(sense, MU, tolerance=1e-4)
-    e, _ = worst_case(linear, threat.radius[0, 0, 0], linear(y) - complex_truth(item, sense), seed, steps=60)
+    offset = linear(y) - complex_truth(item, sense)
+    e, _ = worst_case(linear, threat.radius[0, 0, 0], offset, seed, steps=60, measured=threat.measured)
     return e

@@ -20,6 +20,7 @@ class Found:
     curve           (steps, ...) best loss so far, of the start that won: does it flatten?
     gradient_norms  (steps, ...) of the slope, of that start; empty for attacks without gradients
     evaluations     how many reconstructions of a slice it took, all starts together
+    image           (..., y, x) that a method made anew makes of y + e, where the attack ends with that
     """
 
     e: Tensor
@@ -27,6 +28,7 @@ class Found:
     curve: Tensor
     gradient_norms: Tensor
     evaluations: int
+    image: Tensor | None = None
 
 
 class Best:

@@ -1,80 +1,141 @@
 """The attack on un-trained networks by gradients through the fit, every iterate a fresh fit."""
 
-from dataclasses import replace
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from helpers.attacks.consistency import worst_for_consistency
-from helpers.attacks.exact import worst_for_sense
-from helpers.attacks.found import Best, Found
+from helpers.attacks.found import ROUNDING, Found
 from helpers.attacks.threat import Threat, direction, length
 from helpers.data.slice import Slice
 from helpers.untrained.fit import Fit, Fitting, fit
 from helpers.untrained.implicit_gradient import implicit_gradient
 from helpers.untrained.problem import Settings
 
+STEPS = 5
 NEW = 0.7  # share of the new direction in a step; the rest is what there was, since a gradient holds nearby only
+SHORTER = 0.5  # share of a fit's steps that a fit of the search has: it costs half, and its gradients lead as far
+
+
+@dataclass(frozen=True)
+class Known:
+    """A perturbation that is known already, such as one made for another method or for a smaller strength.
+
+    e: (coil, ky, kx) complex, of any strength; fitted: the method's own fit to y + e, where there was one.
+    """
+
+    e: Tensor
+    fitted: Fit | None = None
 
 
 def fresh_fits(
-    threat: Threat, item: Slice, settings: Settings, seed: int = 0, steps: int = 4, late: float = 0.0
+    threat: Threat,
+    item: Slice,
+    settings: Settings,
+    seed: int = 0,
+    steps: int = STEPS,
+    late: float = 0.0,
+    starts: Sequence[Known] = (),
 ) -> Found:
-    """Maximize the loss of an un-trained method over ||e|| = eps ||y||, by the gradient through a fit to y + e.
+    """Maximize the loss of an un-trained method over ||e|| = eps ||y||, see `fresh_fits_by`."""
+    (found,) = fresh_fits_by({"": threat}, item, settings, seed, steps, late, starts).values()
+    return found
+
+
+@torch.no_grad()
+def fresh_fits_by(
+    threats: Mapping[str, Threat],
+    item: Slice,
+    settings: Settings,
+    seed: int = 0,
+    steps: int = STEPS,
+    late: float = 0.0,
+    starts: Sequence[Known] = (),
+) -> dict[str, Found]:
+    """The worst for an un-trained method by each of several losses, from one ascent of the first of them.
 
         e <- eps ||y|| (.7 g / ||g|| + .3 e / ||e||) / ||.||,   g: see `implicit_gradient`, at a fit to y + e from new,
 
-    since a fit that goes on from the last one does not let the network follow. It begins at the worst of three: the
-    gradient at the clean fit, the worst for data consistency, the worst for SENSE; and the best iterate counts.
+    since a fit that goes on from the last one does not let the network follow. It begins at the worst of the starts;
+    without any, at the gradient of the clean fit or at the worst for data consistency. Fits of the search have half the
+    steps and the seed that follows `seed`, one and the same, so that it climbs one function and not the luck of the
+    method's own. The best iterate by each loss is then reconstructed by the method, and of these and of the starts that
+    come with a fit the worst counts.
 
-    threat: of the slice `item`, its method the one that is attacked, which makes the loss of what is found; settings:
-    of its fits. Those of the search have the seed that follows `seed`, one and the same, so that it climbs one function
-    and not the luck of the method's own. late: attack the stop, too, with so much of the relative change of the
-    held-out loss against that of the loss; where a fit stops earlier than the clean one, the gradient is that of a fit
-    with the stop held at the clean one's. steps: 0 leaves the starts. BadInput as in `implicit_gradient`.
+    threats: by name, of the slice `item`, which differ in score or reference alone; their method is the one that is
+    attacked. settings: of its fits. late: attack the stop, too: no fit of the search ends before its last step, and so
+    much of the relative held-out loss is taken off the relative loss. starts: those with a fit to y + e, e of the
+    strength of the threat, cost nothing; the others are stretched to it, and cost a fit of the search. steps: 0 leaves
+    the starts. Each `Found.curve` has the fits of the search, starts first, whose losses are not quite the method's;
+    `evaluations` counts all fits. BadInput as in `implicit_gradient`.
     """
-    y, best, climb = threat.kspace, Best(threat), _Climb(threat, item, settings, seed + 1, late)
-    clean = climb.clean
-    starts = [climb.slope(0 * y, clean), worst_for_consistency(threat, item, clean, seed)]
-    starts = [threat.stretched(each) for each in (*starts, worst_for_sense(item, threat, seed))]
-    tried = []
-    for e in starts:
-        tried.append((e, climb.fit(e)))
-        best.offer(e[None], climb.loss(tried[-1][1])[None])
-    e, fitted = max(tried, key=lambda each: float(climb.loss(each[1])))
+    threat = next(iter(threats.values()))
+    climb = _Climb(threat, item, settings, seed + 1, late)
+    made = [each for each in starts if each.fitted is not None and _of_strength(threat, each.e)]
+    others = [each.e for each in starts if not any(each is one for one in made)] if starts else climb.starts(seed)
+    reached, searched, norms = [(each.e, each.fitted) for each in made], [], []
+    for e in map(threat.stretched, others):
+        reached.append((e, climb.fit(e)))
+        searched.append((e, climb.image(reached[-1][1])))
+    e, fitted = max(reached, key=lambda each: float(threat.distance(climb.image(each[1]))))
     for _ in range(steps):
-        g = climb.slope(e, fitted)
+        g = threat.allowed(climb.slope(e, fitted))
         e = threat.stretched(NEW * direction(g) + (1 - NEW) * direction(e))
         fitted = climb.fit(e)
-        best.offer(e[None], climb.loss(fitted)[None], length(g)[None, 0, 0, 0])
-    found = best.found()
-    with torch.no_grad():
-        return replace(found, loss=threat.loss(found.e), evaluations=climb.fits + 1)
+        searched.append((e, climb.image(fitted)))
+        norms.append(length(g)[0, 0, 0])
+
+    seen = [(each.e, climb.image(each.fitted)) for each in made]
+    losses = {name: each.distance(torch.stack([x for _, x in searched])) for name, each in threats.items() if searched}
+    for winner in sorted({int(each.argmax()) for each in losses.values()}):
+        e, _ = searched[winner]
+        seen.append((e, threat.images(e)))
+        climb.fits += 1
+    return {name: _worst(each, seen, losses.get(name), norms, climb.fits) for name, each in threats.items()}
+
+
+def _of_strength(threat: Threat, e: Tensor) -> bool:
+    return bool((length(e) / threat.radius - 1).abs() < ROUNDING)
+
+
+def _worst(threat: Threat, seen: Sequence[tuple], searched: Tensor | None, norms: Sequence, fits: int) -> Found:
+    """Of perturbations and their images by the method, the one whose image is worst."""
+    losses = torch.stack([threat.distance(image) for _, image in seen])
+    curve = losses[:0] if searched is None else searched.cummax(0).values
+    e, image = seen[int(losses.argmax())]
+    return Found(e, losses.max(), curve, torch.stack(norms) if norms else losses[:0], fits, image)
 
 
 class _Climb:
     """What is climbed: fits of one seed, from new, and the gradient through them."""
 
     def __init__(self, threat: Threat, item: Slice, settings: Settings, seed: int, late: float):
-        self.threat, self.item, self.settings, self.seed = threat, item, settings, seed
-        self.fits = 0
-        self.clean = self.fit(torch.zeros_like(threat.kspace))
-        held = [look["held_loss"] for look in self.clean.trajectory]
-        self.late = late and late * float(self.loss(self.clean)) / min(held)
+        self.threat, self.item, self.seed, self.late, self.fits = threat, item, seed, late, 0
+        self.settings = replace(settings, steps=math.ceil(SHORTER * settings.steps))
 
-    def fit(self, e: Tensor, stop: int | None = None) -> Fit:
+    def fit(self, e: Tensor) -> Fit:
         self.fits += 1
+        stop = self.settings.steps if self.late else None
         return fit(self.threat.kspace + e, self.threat.mask, self.settings, self.seed, stop=stop)
 
-    def distance(self, image: Tensor) -> Tensor:
-        return self.threat.distance(self.item.crop(image))
+    def image(self, fitted: Fit) -> Tensor:
+        return self.item.crop(fitted.image)
 
-    def loss(self, fitted: Fit) -> Tensor:
-        return self.distance(fitted.image)
+    def starts(self, seed: int) -> list[Tensor]:
+        """Where the ascent begins by itself: the gradient at the clean fit, and the worst for data consistency."""
+        clean = self.fit(torch.zeros_like(self.threat.kspace))
+        return [self.slope(self.threat.kspace, clean), worst_for_consistency(self.threat, self.item, clean, seed)]
 
     def slope(self, e: Tensor, fitted: Fit) -> Tensor:
-        """The gradient in e at a fit to y + e."""
-        if self.late and fitted.best < self.clean.best:
-            fitted = self.fit(e, self.clean.best)
+        """The gradient in e at a fit to y + e, whatever its seed; 0 for a measurement of zeros."""
+        if not fitted.state:
+            return torch.zeros_like(e)
+        late, distance = 0.0, self.threat.distance
+        if self.late and fitted.problem.judged:
+            held = fitted.problem.loss(fitted.problem.held, fitted.generated)
+            late = self.late * float(distance(self.image(fitted)) / held)
         fitting = Fitting(fitted.problem, self.seed, fitted.state)
-        return implicit_gradient(fitting, fitted.generated, self.distance, self.late)
+        return implicit_gradient(fitting, fitted.generated, lambda image: distance(self.item.crop(image)), late)

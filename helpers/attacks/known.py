@@ -14,6 +14,7 @@ from helpers.attacks.black_box import black_box, shaken
 from helpers.attacks.consistency import consistency
 from helpers.attacks.exact import LinearSense, complex_truth, worst_for_sense
 from helpers.attacks.found import tried
+from helpers.attacks.fresh_fits import STEPS as REFITS
 from helpers.attacks.fresh_fits import fresh_fits
 from helpers.attacks.joint import WARM, joint
 from helpers.attacks.noise import noise
@@ -52,7 +53,7 @@ def attacks_on(
     starts: int = 0,
     evaluations: int = 60,
     fit_steps: int | None = None,
-    refits: int = 0,
+    refits: int = REFITS,
     known: Sequence[Tensor] = (),
 ) -> dict[str, Callable[[Threat], Found]]:
     """The attacks on a method for one slice, by name, each to be called with its `Threat`.
@@ -61,7 +62,7 @@ def attacks_on(
     from the worst for SENSE, or from the worst of `known`, perturbations of any strength (coil, ky, kx); joint for
     methods that minimize, SENSE, l1-wavelet, TV and un-trained networks in their SENSE form; black box (evaluations)
     for what passes no gradient and is quick. fit_steps: of un-trained networks, where others than their own are
-    attacked; refits: so many steps by gradients through fits of them, each of which is a fit from new.
+    attacked; refits: steps of the attack by gradients through fits of them, each a fit from new, 0 to leave it out.
     """
     found: dict[str, Callable[[Threat], Found]] = {"noise": partial(noise, seed=seed)}
     found["worst for sense"] = partial(_transferred, item, seed)

@@ -84,12 +84,22 @@ class Threat:
             raise BadInput("the gradient of this method is NaN or infinite, as that of the root of 0 is; avoid that")
         return loss.detach(), self.allowed(gradient)
 
+    @cached_property
+    def measured(self) -> Tensor:
+        """What may be moved, (..., coil, ky, kx) bool: in the mask, but for what the scanner left at zero.
+
+        Lines that only fill up a grid, and coils that are switched off, hold no noise. Moved, they would: least of all
+        entries, by which a method that estimates the noise would be misled a hundredfold.
+        """
+        seen = self.kspace != 0
+        return self.mask & seen.any(-3, keepdim=True) & seen.any((-2, -1), keepdim=True)
+
     def allowed(self, e: Tensor) -> Tensor:
-        """The closest perturbation of any length: zero off the mask."""
-        return self.mask * e
+        """The closest perturbation of any length: zero where nothing was measured."""
+        return self.measured * e
 
     def project(self, e: Tensor) -> Tensor:
-        """The closest perturbation that is allowed: zero off the mask, and no longer than the radius."""
+        """The closest perturbation that is allowed: zero where nothing was measured, and no longer than the radius."""
         e = self.allowed(e)
         return e * (self.radius / torch.maximum(length(e), self.radius))
 

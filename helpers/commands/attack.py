@@ -3,8 +3,8 @@
 FILE is a volume of k-space as `reconstruct` takes it, fully sampled, so that there is a truth. Each slice is attacked
 by all that is known to fit the method: noise of the same strength, the worst for SENSE, gradients (APGD; for wavelet
 and tv implicit ones), the paper's joint descent, or a search without gradients. The worst is kept and scored by a
-reconstruction made anew. An un-trained network is attacked by gradients through its fits, too, where --refits allows
-for the time, which is minutes.
+reconstruction made anew. An un-trained network is attacked by gradients through its fits, too, which takes as long as
+six of them; --refits 0 leaves that out.
 Example: python -m helpers attack knee.h5 --method varnet-knee --eps 0.02 --json
 """
 
@@ -52,8 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--refits",
         type=INDEX,
-        default=0,
-        help="steps by gradients through fits of an un-trained network, each a fit from new, beside four (default: 0)",
+        default=known.REFITS,
+        help=f"steps by gradients through fits of an un-trained network, each a fit from new (default: {known.REFITS})",
     )
     parser.add_argument("--slice", type=INDEX, help="number of the slice, counted from 0 (default: all)")
     parser.add_argument("--seed", type=SEED, default=0, help="of mask, starts and noise (default: 0)")

@@ -126,7 +126,7 @@ def _linear(item: Slice, mask: Tensor, strengths: Sequence[float], steps: int, s
     }
     for eps in sorted(strengths):
         threat = Threat(linear, y, mask, eps, truth)
-        _, value = worst_case(linear, threat.radius[0, 0, 0], linear(y) - truth, seed)
+        _, value = worst_case(linear, threat.radius[0, 0, 0], linear(y) - truth, seed, measured=threat.measured)
         exact = {"exact": float(value**2 / truth.norm() ** 2)}
         with torch.no_grad():
             clean = {SCORES[0]: float(threat.loss(0 * y))}

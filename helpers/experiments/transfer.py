@@ -2,17 +2,20 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 
-import torch
 from torch import Tensor
 
 from helpers import methods, published
-from helpers.attacks import Threat, known
+from helpers.attacks import Threat
+from helpers.attacks.fresh_fits import Known
+from helpers.attacks.known import STEPS
 from helpers.attacks.threat import realized
 from helpers.data import default_acquisition, open_data
 from helpers.data.slice import Slice
 from helpers.errors import BadInput
-from helpers.experiments import evaluate, worst_known
+from helpers.experiments import evaluate
+from helpers.experiments.worst_known import SCORES, by_strength, reconstruction
 from helpers.mri import metrics
 from helpers.profiles import profile
 
@@ -44,13 +47,13 @@ def rows(
     strengths: Sequence[float],
     protocol: str = "corrected",
     names: Sequence[str] = METHODS,
-    steps: int = known.STEPS,
+    steps: int = STEPS,
     seed: int = 0,
 ) -> Iterator[dict]:
     """Every perturbation of one slice on every method, from strength to strength: one row each.
 
     Perturbations are found for each method (`attacked`) by its own attacks (`attack`), two of each: the worst that is
-    allowed by each of `worst_known.SCORES` (`climbed`). Beside them Gaussian noise of the same strength, and "nothing",
+    allowed by each of `SCORES` (`climbed`). Beside them Gaussian noise of the same strength, and "nothing",
     the clean measurement. Every image is a full reconstruction by a method made anew. Un-trained networks, which take
     longest, come last, see only the worst by SSIM of what was made for others, and begin their attack at it.
     Under the published protocol strengths are relative to the full k-space, masks, attacks and scores are those of the
@@ -70,36 +73,44 @@ def rows(
         found = _published(item, mask, strengths, names, item.seed(seed))
         scores = lambda name, image, e: published.protocol.scores(name, image, item.target, y + e)  # noqa: E731
     y, clean = mask * item.kspace, {}
-    for each in found:
-        before = clean.setdefault(each.method, each.image)
-        change = (each.image - before).norm()
+    for tried in found:
+        made, name, image = tried.made, tried.method, tried.image
+        before = clean.setdefault(name, image)
+        change = (image - before).norm()
         yield {
             "protocol": protocol,
-            "attacked": each.attacked,
-            "attack": each.attack,
-            "climbed": each.climbed,
-            "method": each.method,
-            "eps": each.eps,
+            "attacked": made.attacked,
+            "attack": made.attack,
+            "climbed": made.climbed,
+            "method": name,
+            "eps": made.eps,
             "volume": item.volume,
             "slice": item.number,
             "identity": item.identity,
-            **scores(each.method, each.image, each.e),
+            **scores(name, image, made.e),
             "distance": float(change / before.norm()),
-            "amplification": float(change / each.e.norm().clamp(min=1e-30)),
-            "realized": realized(each.e, y),
+            "amplification": float(change / made.e.norm().clamp(min=1e-30)),
+            "realized": realized(made.e, y),
         }
 
 
 @dataclass(frozen=True)
-class Tried:
-    """One perturbation on one method, and the image (y, x) that it makes of it; e (coil, ky, kx)."""
+class Made:
+    """A perturbation e (coil, ky, kx), for whom and how it was made."""
 
     attacked: str
     attack: str
     climbed: str
     eps: float
-    method: str
     e: Tensor
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A perturbation on a method, and the image (y, x) that comes of it."""
+
+    made: Made
+    method: str
     image: Tensor
 
 
@@ -112,34 +123,35 @@ def _corrected(
     item: Slice, mask: Tensor, strengths: Sequence[float], names: Sequence[str], steps: int, seed: int
 ) -> Iterator[Tried]:
     """Nothing, noise, and the worst for each method, each on all; names: the slow ones last."""
-    y = mask * item.kspace
-    nothing = {name: reconstruction(name, item, y, mask) for name in names}
-    noise = Threat(methods.load("zero-filled"), y, mask, 1.0, item.target).noise(seed)[0]
-    others: dict[float, list[Tensor]] = {eps: [] for eps in strengths}
-    own = {}
+    y, strengths = mask * item.kspace, sorted(strengths)
     for name in names:
-        climb = worst_known.by_strength(name, item, y, mask, strengths, steps, seed, others if slow(name) else None)
-        for eps, worst, _ in climb:
-            own[name, eps] = worst
-            if not slow(name):
-                others[eps].append(worst["ssim"].e)
-    for eps in sorted(strengths):
-        for name in names:
-            yield Tried("nothing", "nothing", "none", eps, name, 0 * y, nothing[name])
-        for name in names:
-            yield Tried(
-                "noise", "noise", "none", eps, name, eps * noise, reconstruction(name, item, y + eps * noise, mask)
-            )
-        for attacked in names:
-            for climbed, worst in own[attacked, eps].items():
-                for name in names:
-                    if name == attacked:
-                        image = worst.image  # anew, by `worst`
-                    elif slow(name) and climbed != "ssim":
-                        continue
-                    else:
-                        image = reconstruction(name, item, y + worst.e, mask)
-                    yield Tried(attacked, worst.attack, climbed, eps, name, worst.e, image)
+        image, _ = reconstruction(name, item, y, mask)
+        yield from (Tried(Made("nothing", "nothing", "none", eps, 0 * y), name, image) for eps in strengths)
+    drawn = Threat(methods.load("zero-filled"), y, mask, 1.0, item.target).noise(seed)[0]
+    found = [Made("noise", "noise", "none", eps, eps * drawn) for eps in strengths]
+    done: set[tuple[int, str]] = set()
+
+    def left(name: str) -> Iterator[Made]:
+        """What a method has yet to see: all, or, where it is slow, what is worst by the last score."""
+        for number, made in enumerate(found):
+            if (number, name) not in done and not (slow(name) and made.climbed in SCORES[:-1]):
+                done.add((number, name))
+                yield made
+
+    for name in names:
+        known: dict[float, list[Known]] = {eps: [] for eps in strengths}
+        for made in left(name) if slow(name) else ():  # first, since its attack begins there
+            image, fitted = reconstruction(name, item, y + made.e, mask)
+            known[made.eps].append(Known(made.e, fitted))
+            yield Tried(made, name, image)
+        for eps, worst, _ in by_strength(name, item, y, mask, strengths, steps, seed, known):
+            for climbed, each in worst.items():
+                found.append(Made(name, each.attack, climbed, eps, each.e))
+                done.add((len(found) - 1, name))
+                yield Tried(found[-1], name, each.image)
+    for name in names:
+        for made in left(name):
+            yield Tried(made, name, reconstruction(name, item, y + made.e, mask)[0])
 
 
 def _published(
@@ -147,19 +159,13 @@ def _published(
 ) -> Iterator[Tried]:
     """The same by the notebooks' attacks and reconstructions; strengths are relative to the full k-space."""
     y = mask * item.kspace
-    noise = Threat(methods.load("zero-filled"), y, mask, 1.0, item.target).noise(seed)[0]
+    drawn = Threat(methods.load("zero-filled"), y, mask, 1.0, item.target).noise(seed)[0]
     clean = {name: published.protocol.reconstruct(name, item, y, mask, y, seed) for name in names}
     for eps in sorted(strengths):
-        found = {"nothing": 0 * y, "noise": float(eps * item.kspace.norm() / y.norm()) * noise}
-        found |= {name: published.attacks.as_published(name, item, mask, eps, seed) for name in names}
-        for attacked, e in found.items():
-            attack = "published" if attacked in names else attacked
-            for name in names:
-                image = clean[name] if attacked == "nothing" else published.protocol.reconstruct(name, item, y + e, mask, y, seed)
-                yield Tried(attacked, attack, "none", eps, name, e, image)
-
-
-@torch.no_grad()
-def reconstruction(name: str, item: Slice, kspace: Tensor, mask: Tensor) -> Tensor:
-    """What a method, made anew, makes of a measurement, cropped to the target."""
-    return item.crop(methods.load(name, source=item.source)(kspace, mask))
+        yield from (Tried(Made("nothing", "nothing", "none", eps, 0 * y), name, clean[name]) for name in names)
+        found = [Made("noise", "noise", "none", eps, float(eps * item.kspace.norm() / y.norm()) * drawn)]
+        for name in names:
+            e = published.attacks.as_published(name, item, mask, eps, seed)
+            found.append(Made(name, "published", "none", eps, e))
+        for made, name in product(found, names):
+            yield Tried(made, name, published.protocol.reconstruct(name, item, y + made.e, mask, y, seed))

@@ -4,18 +4,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import torch
 from torch import Tensor
 
 from helpers import methods
 from helpers.attacks import Found, Threat
+from helpers.attacks.consistency import worst_for_consistency
+from helpers.attacks.fresh_fits import Known, fresh_fits_by
 from helpers.attacks.known import agreement, attacks_on, differentiable
 from helpers.attacks.worst import worst
 from helpers.data.slice import Slice
+from helpers.untrained.fit import Fit, fit
+from helpers.untrained.problem import Settings
+from helpers.untrained.recipes import FITS
 
-SCORES = (
-    "nmse",
-    "ssim",
-)  # what is climbed, in this order: the second begins where the first came to, with half the steps
+SCORES = ("nmse", "ssim")  # what is climbed, in this order: the second begins where the first ends, with half the steps
 LEFT_OUT = ("noise", "joint")  # noise has rows of its own; joint descent never found most where there is a gradient
 
 
@@ -32,6 +35,12 @@ class Worst:
         return self.found.e
 
 
+def fitted_by(name: str) -> Settings | None:
+    """How an un-trained method fits whose fits have a gradient; None for every other method."""
+    settings = FITS.get(name)
+    return settings if settings and settings.maps and settings.consistency else None
+
+
 def by_strength(
     name: str,
     item: Slice,
@@ -40,34 +49,65 @@ def by_strength(
     strengths: Sequence[float],
     steps: int,
     seed: int,
-    known: Mapping[float, Sequence[Tensor]] | None = None,
+    known: Mapping[float, Sequence[Known]] | None = None,
 ) -> Iterator[tuple[float, dict[str, Worst], dict[str, Worst]]]:
     """The worst perturbation that is allowed at each strength, by each of `SCORES`, ascending.
 
-    Gives eps, score to the worst, and score to what was found at this very strength.
-
-    At each strength each score is climbed, from the worst of what is known to hurt: the worst for SENSE, what was found
-    at the strength before, what was found there for the other score, and `known`, perturbations by strength. Whatever
-    is found counts for every score and at every larger strength, where it is allowed as well: no loss falls as eps
-    grows. Images are those of the method made anew, once for each find, see `attacks.worst`.
+    Gives eps, score to the worst, and score to what was found at this very strength. Attacks begin at the worst of what
+    is known to hurt: the worst for SENSE, what was found at the strength before, and `known`, by strength, what was
+    made for others. Whatever is found counts for every score and at every larger strength, where it is allowed as well:
+    no loss falls as eps grows. Images are those of the method made anew.
 
     y, mask: the measurement of the slice; steps: of gradient attacks on the first score; seed: of their starts.
     """
-    method, make = differentiable(name, item.source), partial(methods.load, name, source=item.source)
+    method = differentiable(name, item.source)
+    climb = _fits(name, item, y, mask, seed) if fitted_by(name) else _gradients(name, item, steps, seed)
     best: dict[str, Worst] = {}
     for eps in sorted(strengths):
         threats = {score: Threat(method, y, mask, eps, item.target, score=score) for score in SCORES}
-        found = list({id(each): each for each in best.values()}.values())
-        finds: dict[str, Worst] = {}
-        for score, threat in threats.items():
-            starts = [*(each.e for each in found), *(known or {}).get(eps, ())]
-            attacks = attacks_on(name, item, seed, max(1, steps // (1 if score == SCORES[0] else 2)), known=starts)
-            own = {words: attack for words, attack in attacks.items() if words not in LEFT_OUT}
-            attack, new, image = worst(make, threat, own or attacks, agreement(name, y.device))
-            finds[score] = Worst(attack, new, image)
-            found.append(finds[score])
+        before = list({id(each): each for each in best.values()}.values())
+        finds = climb(threats, [*(Known(each.e) for each in before), *(known or {}).get(eps, ())])
         best = {
-            score: max(found, key=lambda each, threat=threat: float(threat.distance(each.image)))
+            score: max([*finds.values(), *before], key=lambda each, threat=threat: float(threat.distance(each.image)))
             for score, threat in threats.items()
         }
         yield eps, best, finds
+
+
+def _gradients(name: str, item: Slice, steps: int, seed: int):
+    """The attacks of `known.attacks_on`, on one score after the other; see `worst`."""
+    make = partial(methods.load, name, source=item.source)
+
+    def climb(threats: Mapping[str, Threat], known: Sequence[Known]) -> dict[str, Worst]:
+        finds: dict[str, Worst] = {}
+        for score, threat in threats.items():
+            starts = [each.e for each in (*known, *finds.values())]
+            attacks = attacks_on(name, item, seed, steps if not finds else max(1, steps // 2), known=starts)
+            own = {words: attack for words, attack in attacks.items() if words not in LEFT_OUT}
+            attack, found, image = worst(make, threat, own, agreement(name, threat.kspace.device))
+            finds[score] = Worst(attack, found, image)
+        return finds
+
+    return climb
+
+
+def _fits(name: str, item: Slice, y: Tensor, mask: Tensor, seed: int):
+    """Gradients through fits, which serve all scores at once; they begin at the worst for data consistency, too."""
+    settings, clean = fitted_by(name), fit(y, mask, fitted_by(name))
+
+    def climb(threats: Mapping[str, Threat], known: Sequence[Known]) -> dict[str, Worst]:
+        first = next(iter(threats.values()))
+        starts = [Known(worst_for_consistency(first, item, clean, seed)), *known]
+        finds = fresh_fits_by(threats, item, settings, seed, starts=starts)
+        return {score: Worst("fresh fits", found, found.image) for score, found in finds.items()}
+
+    return climb
+
+
+@torch.no_grad()
+def reconstruction(name: str, item: Slice, kspace: Tensor, mask: Tensor) -> tuple[Tensor, Fit | None]:
+    """What a method, made anew, makes of a measurement, cropped to the target, and its fit, if it is one."""
+    if settings := fitted_by(name):
+        fitted = fit(kspace, mask, settings)
+        return item.crop(fitted.image), fitted
+    return item.crop(methods.load(name, source=item.source)(kspace, mask)), None
