@@ -158,7 +158,9 @@ def test_the_joint_attack_stays_in_the_ball_of_the_full_kspace(item, monkeypatch
 
 def test_its_score_puts_the_clean_samples_back_into_images_of_all_coils(item, monkeypatch):
     monkeypatch.setattr(
-        coil_images, "SHORT", replace(coil_images.SHORT, options={"channels": 8, "layers": 4}, steps=20, precision="float32")
+        coil_images,
+        "SHORT",
+        replace(coil_images.SHORT, options={"channels": 8, "layers": 4}, steps=20, precision="float32"),
     )
     mask = protocol.mask(item)
     y = mask * item.kspace
