@@ -76,7 +76,7 @@ def test_published_attacks_move_images_and_stop(item):
         (method(y + each * (e.norm() / each.norm()), mask) - method(y, mask)).norm() for each in (e, by_chance)
     )
     assert moved > noisy
-    ball = published.attacks.Ball(torch.ones(3, 4, dtype=torch.complex64), 0.1)
+    ball = published.attacks.Ball(torch.ones(3, 4, dtype=torch.complex64).norm(), 0.1)
     for _ in range(101):
         assert not ball.done
         e = ball.project(torch.ones(3, 4, dtype=torch.complex64))

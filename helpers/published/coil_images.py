@@ -1,6 +1,6 @@
 """The notebooks' ConvDecoder: an image of every coil, fitted and attacked by one Adam, in steps that can be waited for.
 
-They fit 200 channels in 10,000 steps, a day on a core. Objective, unknowns, optimizer and its rate are theirs.
+They fit 200 channels in 10,000 steps, hours on a core. Objective, unknowns, optimizer and its rate are theirs.
 """
 
 from dataclasses import replace
