@@ -45,13 +45,13 @@ def item():
 
 @pytest.fixture(scope="module")
 def planted(item, tmp_path_factory):
-    """What the audit of each planted method says at two strengths: name to the rows of `findings.audit.checks`."""
+    """What the audit of each planted method says at one strength: name to the rows of `findings.audit.checks`."""
     folder = tmp_path_factory.mktemp("planted")
     (folder / "planted_methods.py").write_text(PLANTED)
     sys.path.insert(0, str(folder))
     names = ("honest", "zero", "shattered", "chance")
     try:
-        found = {name: list(audit.rows(item, f"planted_methods:{name}", (0.03, 0.06), steps=10)) for name in names}
+        found = {name: list(audit.rows(item, f"planted_methods:{name}", (0.05,), steps=6)) for name in names}
     finally:
         sys.path.remove(str(folder))
     return {name: findings.audit.checks(findings.audit.shares(pd.DataFrame(rows))) for name, rows in found.items()}
@@ -59,8 +59,8 @@ def planted(item, tmp_path_factory):
 
 def test_an_honest_method_is_trusted_in_both_scores(planted):
     said = planted["honest"]
-    assert len(said) == 4 and said["trusted"].all(), said.T
-    assert (said["own"] > 0.99).all()
+    assert len(said) == 2 and said["trusted"].all(), said.T
+    assert (said["own"] > 0.95).all()
 
 
 @pytest.mark.parametrize(("name", "check"), [("zero", "gradient"), ("shattered", "gradient"), ("chance", "repeats")])

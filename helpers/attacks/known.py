@@ -59,7 +59,7 @@ def attacks_on(
     """The attacks on a method for one slice, by name, each to be called with its `Threat`.
 
     noise and the worst for SENSE for all; apgd where a gradient may be had (steps; starts: so many from noise, too),
-    from the worst for SENSE, or from the worst of `known`, perturbations of any strength (coil, ky, kx); joint for
+    from the worst of `known`, perturbations of any strength (coil, ky, kx), or else from the worst for SENSE; joint for
     methods that minimize, SENSE, l1-wavelet, TV and un-trained networks in their SENSE form; black box (evaluations)
     for what passes no gradient and is quick. fit_steps: of un-trained networks, where others than their own are
     attacked; refits: steps of the attack by gradients through fits of them, each a fit from new, 0 to leave it out.
@@ -104,10 +104,8 @@ def _transferred(item: Slice, seed: int, threat: Threat) -> Found:
 
 
 def _climbing(item: Slice, seed: int, steps: int, starts: int, known: Sequence[Tensor], threat: Threat) -> Found:
-    """APGD from the worst for SENSE or the worst of what is known, and from so many draws of noise."""
-    begin = worst_for_sense(item, threat, seed)
-    if known:
-        begin = tried(threat, [begin, *map(threat.stretched, known)]).e
+    """APGD from the worst of what is known, or else for SENSE, and from so many draws of noise."""
+    begin = tried(threat, map(threat.stretched, known)).e if known else worst_for_sense(item, threat, seed)
     return apgd(threat, seed, steps, starts, begin)
 
 

@@ -11,6 +11,7 @@ from helpers.attacks import Found, Threat, known
 from helpers.attacks.apgd import apgd
 from helpers.attacks.exact import EXACT, LinearSense, complex_truth, worst_case, worst_for_sense
 from helpers.attacks.found import tried
+from helpers.attacks.fresh_fits import Known
 from helpers.attacks.joint import joint
 from helpers.attacks.known import IMPLICIT, attacks_on, differentiable
 from helpers.attacks.noise import noise
@@ -42,9 +43,9 @@ def rows(
     or none), score (in which the row is judged: each find in both), steps (0 where there are none), eps, volume, slice,
     identity, clean (the loss without a perturbation), loss, exact (the largest there is, where it is known), flattened
     (share of the increase that the last quarter of the effort gained), first_gradient, last_gradient (norms, relative
-    to the largest on the way; zero or NaN where there is none), repeated (how far two losses of the same noise lie
-    apart, relative), foretold (see `foretold`). Losses after all steps are by a method made anew. steps: of gradient
-    attacks; seed: of mask, noise and starts.
+    to the largest on the way; zero or NaN where there is none), repeated (how far two images of the same measurement
+    lie apart, relative to their error), foretold (see `foretold`). Losses after all steps are by a method made anew.
+    steps: of gradient attacks; seed: of mask, noise and starts.
     """
     mask, seed = evaluate.mask_of(item, seed=seed), item.seed(seed)
     where = {"method": name, "volume": item.volume, "slice": item.number, "identity": item.identity}
@@ -64,15 +65,18 @@ def _audited(item: Slice, name: str, mask: Tensor, strengths: Sequence[float], s
         eps: {score: Threat(method, y, mask, eps, item.target, score=score) for score in SCORES} for eps in strengths
     }
 
-    def judged(threat: dict[str, Threat], e: Tensor) -> dict[str, float]:
+    def image(e: Tensor) -> Tensor:
         with torch.no_grad():
-            image = item.crop(make()(y + e, mask))
-        return {score: float(each.distance(image)) for score, each in threat.items()}
+            return item.crop(make()(y + e, mask))
+
+    def judged(threat: dict[str, Threat], e: Tensor) -> dict[str, float]:
+        made = image(e)
+        return {score: float(each.distance(made)) for score, each in threat.items()}
 
     first = threats[min(strengths)]
     clean, probe = judged(first, 0 * y), first[SCORES[0]].noise(seed)[0]
-    once, again = (judged(first, probe) for _ in range(2))
-    checks = {"repeated": max(abs(once[score] - again[score]) / max(once[score], again[score]) for score in SCORES)}
+    once, again = (image(probe) for _ in range(2))
+    checks = {"repeated": float((once - again).norm() / (once - item.target).norm())}
     chance = checks["repeated"] > known.agreement(name, y.device)
     for eps in sorted(strengths) if chance else ():  # nothing that such a method gives can be attacked, or compared
         losses = judged(threats[eps], threats[eps][SCORES[0]].noise(seed)[0])
@@ -80,21 +84,22 @@ def _audited(item: Slice, name: str, mask: Tensor, strengths: Sequence[float], s
     if chance:
         return
     checks["foretold"] = foretold(first[SCORES[0]], probe) if methods.family(name) != "un-trained" else float("nan")
-    for eps, best, finds in worst_known.by_strength(name, item, y, mask, strengths, steps, seed):
+    linear = {eps: [Known(worst_for_sense(item, threats[eps][SCORES[0]], seed))] for eps in strengths}
+    for eps, best, finds in worst_known.by_strength(name, item, y, mask, strengths, steps, seed, linear):
         threat = threats[eps]
         for score, each in best.items():
             losses = {key: float(judge.distance(each.image)) for key, judge in threat.items()}
             yield from _found(eps, OWN, "what is known", score, clean, losses, checks, finds[score].found)
-        for attack, start, score, found in _others(name, item, threat, best, steps, seed):
+        for attack, start, score, found in _others(name, item, threat, best, linear[eps][0].e, steps, seed):
             yield from _found(eps, attack, start, score, clean, judged(threat, found.e), checks, found)
 
 
 def _others(
-    name: str, item: Slice, threat: dict[str, Threat], best: dict[str, Worst], steps: int, seed: int
+    name: str, item: Slice, threat: dict[str, Threat], best: dict[str, Worst], linear: Tensor, steps: int, seed: int
 ) -> Iterator[tuple[str, str, str | None, Found]]:
     """What else there is to find most of: attack, start, the score that it climbs, and what it found."""
     squared = threat[SCORES[0]]
-    single = attacks_on(name, item, seed, steps)
+    single = attacks_on(name, item, seed, steps) | {"worst for sense": lambda threat: tried(threat, [linear])}
     gradient = single.pop("apgd", None)
     if name in published.protocol.METHODS:
         single["published"] = partial(_as_published, name, item, seed)
@@ -102,9 +107,8 @@ def _others(
         yield attack, "none", None, find(squared)
     if gradient is None:
         return
-    start = worst_for_sense(item, squared, seed)
     for score, each in threat.items():
-        yield "apgd", "the worst for SENSE", score, apgd(each, seed, steps, 0, start)
+        yield "apgd", "the worst for SENSE", score, apgd(each, seed, steps, 0, linear)
         yield "apgd", "noise", score, apgd(each, seed, steps, 1)
         yield "pgd", "noise", score, pgd(each, seed, steps, 1)
         if name in IMPLICIT:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from helpers import methods, published
 from helpers.attacks import Threat
+from helpers.attacks.exact import worst_for_sense
 from helpers.attacks.fresh_fits import Known
 from helpers.attacks.known import STEPS
 from helpers.attacks.threat import realized
@@ -127,8 +128,9 @@ def _corrected(
     for name in names:
         image, _ = reconstruction(name, item, y, mask)
         yield from (Tried(Made("nothing", "nothing", "none", eps, 0 * y), name, image) for eps in strengths)
-    drawn = Threat(methods.load("zero-filled"), y, mask, 1.0, item.target).noise(seed)[0]
-    found = [Made("noise", "noise", "none", eps, eps * drawn) for eps in strengths]
+    threats = {eps: Threat(methods.load("zero-filled"), y, mask, eps, item.target) for eps in strengths}
+    found = [Made("noise", "noise", "none", eps, threat.noise(seed)[0]) for eps, threat in threats.items()]
+    linear = {eps: [Known(worst_for_sense(item, threat, seed))] for eps, threat in threats.items()}
     done: set[tuple[int, str]] = set()
 
     def left(name: str) -> Iterator[Made]:
@@ -139,7 +141,7 @@ def _corrected(
                 yield made
 
     for name in names:
-        known: dict[float, list[Known]] = {eps: [] for eps in strengths}
+        known = {eps: [] for eps in strengths} if slow(name) else linear
         for made in left(name) if slow(name) else ():  # first, since its attack begins there
             image, fitted = reconstruction(name, item, y + made.e, mask)
             known[made.eps].append(Known(made.e, fitted))

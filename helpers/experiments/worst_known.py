@@ -10,6 +10,7 @@ from torch import Tensor
 from helpers import methods
 from helpers.attacks import Found, Threat
 from helpers.attacks.consistency import worst_for_consistency
+from helpers.attacks.found import tried
 from helpers.attacks.fresh_fits import Known, fresh_fits_by
 from helpers.attacks.known import agreement, attacks_on, differentiable
 from helpers.attacks.worst import worst
@@ -19,7 +20,8 @@ from helpers.untrained.problem import Settings
 from helpers.untrained.recipes import FITS
 
 SCORES = ("nmse", "ssim")  # what is climbed, in this order: the second begins where the first ends, with half the steps
-LEFT_OUT = ("noise", "joint")  # noise has rows of its own; joint descent never found most where there is a gradient
+# noise has rows of its own, the worst for SENSE is known, and joint descent never found most where there is a gradient
+LEFT_OUT = ("noise", "worst for sense", "joint")
 
 
 @dataclass(frozen=True)
@@ -49,14 +51,14 @@ def by_strength(
     strengths: Sequence[float],
     steps: int,
     seed: int,
-    known: Mapping[float, Sequence[Known]] | None = None,
+    known: Mapping[float, Sequence[Known]],
 ) -> Iterator[tuple[float, dict[str, Worst], dict[str, Worst]]]:
     """The worst perturbation that is allowed at each strength, by each of `SCORES`, ascending.
 
-    Gives eps, score to the worst, and score to what was found at this very strength. Attacks begin at the worst of what
-    is known to hurt: the worst for SENSE, what was found at the strength before, and `known`, by strength, what was
-    made for others. Whatever is found counts for every score and at every larger strength, where it is allowed as well:
-    no loss falls as eps grows. Images are those of the method made anew.
+    Gives eps, score to the worst, and score to what was found at this very strength. Attacks begin at the worst of
+    `known`, by strength, such as the worst for SENSE or what was made for others, and of what was found at the strength
+    before. Whatever is found counts for every score and at every larger strength, where it is allowed as well: no loss
+    falls as eps grows. Images are those of the method made anew.
 
     y, mask: the measurement of the slice; steps: of gradient attacks on the first score; seed: of their starts.
     """
@@ -66,7 +68,7 @@ def by_strength(
     for eps in sorted(strengths):
         threats = {score: Threat(method, y, mask, eps, item.target, score=score) for score in SCORES}
         before = list({id(each): each for each in best.values()}.values())
-        finds = climb(threats, [*(Known(each.e) for each in before), *(known or {}).get(eps, ())])
+        finds = climb(threats, [*(Known(each.e) for each in before), *known[eps]])
         best = {
             score: max([*finds.values(), *before], key=lambda each, threat=threat: float(threat.distance(each.image)))
             for score, threat in threats.items()
@@ -84,6 +86,7 @@ def _gradients(name: str, item: Slice, steps: int, seed: int):
             starts = [each.e for each in (*known, *finds.values())]
             attacks = attacks_on(name, item, seed, steps if not finds else max(1, steps // 2), known=starts)
             own = {words: attack for words, attack in attacks.items() if words not in LEFT_OUT}
+            own["transferred"] = lambda threat, starts=starts: tried(threat, map(threat.stretched, starts))
             attack, found, image = worst(make, threat, own, agreement(name, threat.kspace.device))
             finds[score] = Worst(attack, found, image)
         return finds
@@ -99,7 +102,11 @@ def _fits(name: str, item: Slice, y: Tensor, mask: Tensor, seed: int):
         first = next(iter(threats.values()))
         starts = [Known(worst_for_consistency(first, item, clean, seed)), *known]
         finds = fresh_fits_by(threats, item, settings, seed, starts=starts)
-        return {score: Worst("fresh fits", found, found.image) for score, found in finds.items()}
+        others = {id(each.e) for each in known}
+        return {
+            score: Worst("transferred" if id(found.e) in others else "fresh fits", found, found.image)
+            for score, found in finds.items()
+        }
 
     return climb
 

@@ -8,7 +8,8 @@ from helpers.experiments.audit import LINEAR, OWN
 PIECE = ["method", "eps", "score", "volume", "slice"]  # among whose finds there is one worst
 FLAT = 0.05  # of the increase: a curve that gains less in its last quarter has come to its end
 FOUND = 0.9  # share of the worst known that the attack of the matrix, and an ascent from any start, has to find
-REPEATED = 0.05  # relative: losses of one perturbation that lie further apart are those of a method of chance
+CHECKED = ["exact", "flattened", "first_gradient", "repeated", "foretold"]  # NaN where there is nothing to tell
+REPEATED = 0.05  # of the error: images of one measurement that lie further apart are those of a method of chance
 FORETOLD = (0.5, 2.0)  # what a short step gains over what the gradient foretells: else it is no gradient of the loss
 
 
@@ -17,9 +18,10 @@ def shares(table: pd.DataFrame) -> pd.DataFrame:
 
     by: the attack, where it starts and what it climbs, in words.
     """
+    table = table.reindex(columns=[*table, *(each for each in CHECKED if each not in table)])
     increase = table["loss"] - table["clean"]
     worst = increase.groupby([table[key] for key in PIECE]).transform("max")
-    known = (table["exact"] - table["clean"]).fillna(worst) if "exact" in table else worst
+    known = (table["exact"] - table["clean"]).fillna(worst)
     by = table["attack"] + (" from " + table["start"]).where(table["start"] != "none", "")
     by += (", climbing " + table["climbed"]).where(table["climbed"] != "none", "")
     return table.assign(share=increase / known, by=by)
@@ -42,7 +44,7 @@ def late_gains(table: pd.DataFrame) -> pd.Series:
 def checks(table: pd.DataFrame) -> pd.DataFrame:
     """All that `trusted` asks for, by method, strength and score: a row each, a column a check, and the verdict.
 
-    table: of `shares`. repeats: the loss of one perturbation comes back; gradient: it is there on every slice, finite
+    table: of `shares`. repeats: one measurement gives one image; gradient: it is there on every slice, finite
     and that of the loss; starts: the least mean share that an ascent from any start finds; own: the share that the
     attack of the matrix finds of the worst of all; late: see `late_gains`.
     """
@@ -51,13 +53,9 @@ def checks(table: pd.DataFrame) -> pd.DataFrame:
         climbing = group[group["climbed"] == key[2]]
         own = climbing[climbing["attack"] == OWN]
         ascents = climbing[climbing["start"].ne("none") & ~climbing["attack"].str.contains("unrolled|pgd")]
-        slopes, foretold = (
-            own[["first_gradient"]].to_numpy(),
-            group["foretold"] if "foretold" in group else own["share"],
-        )
         rows[key] = {
-            "repeats": bool(not (group["repeated"] > REPEATED).any()) if "repeated" in group else True,
-            "gradient": bool(len(own) and (slopes > 0).all() and _followed(foretold)),
+            "repeats": not (group["repeated"] > REPEATED).any(),
+            "gradient": bool(len(own) and (own["first_gradient"] > 0).all() and _followed(group["foretold"])),
             "starts": float(ascents.groupby("by")["share"].mean().min()) if len(ascents) else np.nan,
             "own": float(own["share"].mean()) if len(own) else np.nan,
             "late": float(own["flattened"].mean()) if len(own) else np.nan,
@@ -78,9 +76,10 @@ def trusted(table: pd.DataFrame, eps: float, score: str = "ssim") -> set[str]:
 
     table: of `shares`; score: one of those that are climbed, or its like, as PSNR is of the squared error.
     """
-    found = checks(table[np.isclose(table["eps"], eps)]).reset_index() if len(table) else pd.DataFrame()
     like = "ssim" if score.startswith("ssim") else "nmse"
-    return set() if found.empty else set(found.loc[found["trusted"] & (found["score"] == like), "method"])
+    rows = table[np.isclose(table["eps"], eps) & (table["score"] == like)]
+    found = checks(rows).reset_index() if len(rows) else rows.assign(trusted=False)
+    return set(found.loc[found["trusted"], "method"])
 
 
 def sentence(table: pd.DataFrame, score: str = "ssim") -> str:
