@@ -1,7 +1,7 @@
 """The attack on un-trained networks by gradients through the fit, every iterate a fresh fit."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -55,46 +55,49 @@ def fresh_fits_by(
     late: float = 0.0,
     starts: Sequence[Known] = (),
 ) -> dict[str, Found]:
-    """The worst for an un-trained method by each of several losses, from one ascent of the first of them.
+    """The worst for an un-trained method by each of several losses, from one ascent of one after the other.
 
         e <- eps ||y|| (.7 g / ||g|| + .3 e / ||e||) / ||.||,   g: see `implicit_gradient`, at a fit to y + e from new,
 
-    since a fit that goes on from the last one does not let the network follow. It begins at the worst of the starts;
-    without any, at the gradient of the clean fit or at the worst for data consistency. Fits of the search have half the
-    steps and the seed that follows `seed`, one and the same, so that it climbs one function and not the luck of the
-    method's own. The best iterate by each loss is then reconstructed by the method, and of these and of the starts that
-    come with a fit the worst counts.
+    since a fit that goes on from the last one does not let the network follow. The first loss is climbed from the worst
+    of the starts; without any, from the gradient of the clean fit or from the worst for data consistency; each loss
+    that follows from the worst by it that was met so far. Fits of the search have half the steps and the seed that
+    follows `seed`, one and the same, so that it climbs one function and not the luck of the method's own. The worst
+    iterate by each loss is then reconstructed by the method, and of these and of the starts that come with a fit the
+    worst counts.
 
     threats: by name, of the slice `item`, which differ in score or reference alone; their method is the one that is
     attacked. settings: of its fits. late: attack the stop, too: no fit of the search ends before its last step, and so
     much of the relative held-out loss is taken off the relative loss. starts: those with a fit to y + e, e of the
-    strength of the threat, cost nothing; the others are stretched to it, and cost a fit of the search. steps: 0 leaves
-    the starts. Each `Found.curve` has the fits of the search, starts first, whose losses are not quite the method's;
-    `evaluations` counts all fits. BadInput as in `implicit_gradient`.
+    strength of the threat, cost nothing; the others are stretched to it, and cost a fit of the search. steps: for each
+    loss; 0 leaves the starts. Each `Found.curve` has the fits of the search, starts first, whose losses are not quite
+    the method's; `evaluations` counts all fits. BadInput as in `implicit_gradient`.
     """
     threat = next(iter(threats.values()))
-    climb = _Climb(threat, item, settings, seed + 1, late)
+    climb = _Climb(item, threat, settings, seed + 1, late)
     made = [each for each in starts if each.fitted is not None and _of_strength(threat, each.e)]
     others = [each.e for each in starts if not any(each is one for one in made)] if starts else climb.starts(seed)
-    reached, searched, norms = [(each.e, each.fitted) for each in made], [], []
-    for e in map(threat.stretched, others):
-        reached.append((e, climb.fit(e)))
-        searched.append((e, climb.image(reached[-1][1])))
-    e, fitted = max(reached, key=lambda each: float(threat.distance(climb.image(each[1]))))
-    for _ in range(steps):
-        g = threat.allowed(climb.slope(e, fitted))
-        e = threat.stretched(NEW * direction(g) + (1 - NEW) * direction(e))
-        fitted = climb.fit(e)
-        searched.append((e, climb.image(fitted)))
-        norms.append(length(g)[0, 0, 0])
+    searched = [(e, climb.fit(e)) for e in map(threat.stretched, others)]
+    reached, norms = [(each.e, each.fitted) for each in made] + searched, {}
+    for name, climbed in threats.items():
+        e, fitted = max(reached, key=lambda each: float(climbed.distance(climb.image(each[1]))))
+        norms[name] = []
+        for _ in range(steps):
+            g = threat.allowed(climb.slope(e, fitted, climbed.distance))
+            e = threat.stretched(NEW * direction(g) + (1 - NEW) * direction(e))
+            fitted = climb.fit(e)
+            searched.append((e, fitted))
+            norms[name].append(length(g)[0, 0, 0])
+        reached = searched or reached  # whose losses compare with each other
 
     seen = [(each.e, climb.image(each.fitted)) for each in made]
-    losses = {name: each.distance(torch.stack([x for _, x in searched])) for name, each in threats.items() if searched}
+    images = [climb.image(fitted) for _, fitted in searched]
+    losses = {name: each.distance(torch.stack(images)) for name, each in threats.items() if images}
     for winner in sorted({int(each.argmax()) for each in losses.values()}):
         e, _ = searched[winner]
         seen.append((e, threat.images(e)))
         climb.fits += 1
-    return {name: _worst(each, seen, losses.get(name), norms, climb.fits) for name, each in threats.items()}
+    return {name: _worst(each, seen, losses.get(name), norms[name], climb.fits) for name, each in threats.items()}
 
 
 def _of_strength(threat: Threat, e: Tensor) -> bool:
@@ -112,8 +115,8 @@ def _worst(threat: Threat, seen: Sequence[tuple], searched: Tensor | None, norms
 class _Climb:
     """What is climbed: fits of one seed, from new, and the gradient through them."""
 
-    def __init__(self, threat: Threat, item: Slice, settings: Settings, seed: int, late: float):
-        self.threat, self.item, self.seed, self.late, self.fits = threat, item, seed, late, 0
+    def __init__(self, item: Slice, threat: Threat, settings: Settings, seed: int, late: float):
+        self.item, self.threat, self.seed, self.late, self.fits = item, threat, seed, late, 0
         self.settings = replace(settings, steps=math.ceil(SHORTER * settings.steps))
 
     def fit(self, e: Tensor) -> Fit:
@@ -126,14 +129,15 @@ class _Climb:
 
     def starts(self, seed: int) -> list[Tensor]:
         """Where the ascent begins by itself: the gradient at the clean fit, and the worst for data consistency."""
-        clean = self.fit(torch.zeros_like(self.threat.kspace))
-        return [self.slope(self.threat.kspace, clean), worst_for_consistency(self.threat, self.item, clean, seed)]
+        threat, nothing = self.threat, torch.zeros_like(self.threat.kspace)
+        clean = self.fit(nothing)
+        return [self.slope(nothing, clean, threat.distance), worst_for_consistency(threat, self.item, clean, seed)]
 
-    def slope(self, e: Tensor, fitted: Fit) -> Tensor:
-        """The gradient in e at a fit to y + e, whatever its seed; 0 for a measurement of zeros."""
+    def slope(self, e: Tensor, fitted: Fit, distance: Callable[[Tensor], Tensor]) -> Tensor:
+        """The gradient in e of a distance, at a fit to y + e, whatever its seed; 0 for a measurement of zeros."""
         if not fitted.state:
             return torch.zeros_like(e)
-        late, distance = 0.0, self.threat.distance
+        late = 0.0
         if self.late and fitted.problem.judged:
             held = fitted.problem.loss(fitted.problem.held, fitted.generated)
             late = self.late * float(distance(self.image(fitted)) / held)
