@@ -144,6 +144,21 @@ def test_a_restart_runs_a_quarter_more_at_the_full_rate(tiny, tmp_path, capsys, 
     assert "--restart goes on" in capsys.readouterr().err
 
 
+def test_a_restart_that_loses_leaves_the_weights_as_they_were(tiny, tmp_path, monkeypatch):
+    recipe, run, card = tiny
+    monkeypatch.setattr(recipes, "shipped", lambda: {"tiny": recipe})
+    folder = tmp_path / "zoo"
+    shutil.copytree(run.folder, folder)
+    weights = (folder / "tiny.safetensors").read_bytes()
+    options = ["--out", str(folder), "--checkpoints", str(tmp_path), "--volumes", "2", "--restart"]
+    for hours in ("1e-6", "1"):  # killed on the way, too
+        assert main(["train", "tiny", *options, "--learning-rate", "10", "--hours", hours]) == 0
+    found = zoo.card("tiny", folder)
+    assert found["restart_gain"] < 0 and found.pop("restart_command")
+    assert found == card | {"restart_gain": found["restart_gain"]}
+    assert (folder / "tiny.safetensors").read_bytes() == weights
+
+
 def test_a_wider_network_starts_where_a_narrow_one_ended(tiny, tmp_path):
     recipe, run, card = tiny
     shutil.copytree(run.folder, tmp_path / "zoo")

@@ -27,7 +27,7 @@ from helpers.commands._inputs import COUNT, INDEX, SEED, positive, usable
 from helpers.data import open_data
 from helpers.errors import BadInput
 from helpers.networks import zoo
-from helpers.training import recipes
+from helpers.training import before_restart, recipes
 from helpers.training.card import in_restart
 from helpers.training.loop import train
 from helpers.training.recipes import LOSSES, Recipe
@@ -159,7 +159,12 @@ def trained(recipe: Recipe, args: argparse.Namespace) -> dict:
         go_on=own,
         at_full_rate=args.restart,
     )
-    return train(recipe, options)
+    if not args.restart:
+        return train(recipe, options)
+    if not in_restart(zoo.card(recipe.name, args.out)):
+        before_restart.keep(recipe.name, args.out, args.checkpoints)
+    card = train(recipe, options)
+    return card if in_restart(card) else before_restart.better(card, args.out, args.checkpoints)
 
 
 def queue(names: list[str], args: argparse.Namespace) -> int:
