@@ -44,10 +44,8 @@ def test_every_family_is_attacked_by_the_same_rules(knee, method, capsys):
 @pytest.mark.parametrize("method", [name for name in FITS if name != "dip-first"])  # whose step takes seconds
 def test_so_is_every_un_trained_fit(knee, method, capsys):
     """After one step each: a method of its own, badly fitted, under the same rules as the fit to its end."""
-    assert (
-        main(["attack", str(knee), "--method", method, "--eps", "0.02", "--fit-steps", "1", "--refits", "1", "--json"])
-        == 0
-    )
+    arguments = ["attack", str(knee), "--method", method, "--eps", "0.02", "--fit-steps", "1", "--refits", "1"]
+    assert main([*arguments, "--json"]) == 0
     row = json.loads(capsys.readouterr().out)
     assert row["eps"] == pytest.approx(0.02, rel=1e-4) and row["off_mask"] == 0 and row["distance_to_clean"] > 0
 
