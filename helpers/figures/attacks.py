@@ -36,10 +36,17 @@ def perturbed(item: Slice, images: Mapping[str, Mapping[str, Tensor]], size: flo
     return figure
 
 
-def strengths(table: pd.DataFrame, score: str = "ssim", protocol: str = "corrected", size: float = 3.4) -> Figure:
+def strengths(
+    table: pd.DataFrame,
+    score: str = "ssim",
+    protocol: str = "corrected",
+    size: float = 3.4,
+    exact: pd.Series | None = None,
+) -> Figure:
     """Figure 3: what each perturbation costs each method against its strength, one pair of axes for each attacked one.
 
-    table: of `transfer.rows`; bands are 95 % intervals over volumes. Lower is worse.
+    table: of `transfer.rows`; bands are 95 % intervals over volumes. Lower is worse. exact: by strength, the largest
+    loss that there is where it is known, see `findings.audit.exact`: a dashed line.
     """
     table = table[table["protocol"] == protocol]
     lost = transfer.lost(table, score)
@@ -52,18 +59,18 @@ def strengths(table: pd.DataFrame, score: str = "ssim", protocol: str = "correct
     for axes, attacked in zip(grid.flat, panels, strict=False):
         for method in methods:
             rows = lost[(lost["attacked"] == attacked) & (lost["method"] == method)]
-            hue = color(method)
-            axes.plot(rows["eps"], -rows["mean"], "o-", color=hue, label=method)
-            axes.fill_between(rows["eps"], -rows["low"], -rows["high"], color=hue, alpha=0.2, linewidth=0)
+            hue, at = color(method), [0, *rows["eps"]]  # without a perturbation nothing is lost
+            axes.plot(at, [0, *-rows["mean"]], "o-", color=hue, label=method)
+            axes.fill_between(at, [0, *-rows["low"]], [0, *-rows["high"]], color=hue, alpha=0.2, linewidth=0)
+        if exact is not None and attacked != "noise":
+            axes.plot([0, *exact.index], [0, *-exact], "--", color="0.4", label="SENSE, exact", zorder=0)
         axes.set_title("Gaussian noise" if attacked == "noise" else f"found for {attacked}", fontsize=12)
-        axes.set(xlabel="strength eps", xscale="log")
-        axes.set_xticks(sorted(lost["eps"].unique()), [f"{eps:g}" for eps in sorted(lost["eps"].unique())])
-        axes.minorticks_off()
+        axes.set(xlabel="strength eps", xlim=(0, None))
     counts = table[["eps", "volume", "slice"]].drop_duplicates().groupby("eps").size()
     n = " to ".join(f"{count}" for count in sorted({counts.min(), counts.max()}))
     figure.supylabel(f"change of {metrics.SCORES[score]} (mean of n = {n} slices, each of another volume)", fontsize=12)
     figure.suptitle(f"{protocol} protocol", fontsize=13)
-    grid[0, 0].legend(fontsize=10, loc="lower left")
+    grid.flat[len(panels) - 1].legend(fontsize=10, loc="lower left")
     return figure
 
 

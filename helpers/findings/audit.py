@@ -32,13 +32,14 @@ def ends(table: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values("steps", kind="stable").groupby([*PIECE, "by"], sort=False).tail(1)
 
 
-def late_gains(table: pd.DataFrame) -> pd.Series:
-    """What the last quarter of the effort of the matrix's attack added to its find, by method, strength and score.
+def exact(table: pd.DataFrame) -> pd.Series:
+    """The loss of PSNR of SENSE, its complex image and its maps held, that no perturbation exceeds, by strength.
 
-    table: of `shares`. Means over slices, as shares of all that was found.
+    table: of `audit.rows`; means over slices.
     """
-    own = table[(table["attack"] == OWN) & table["flattened"].notna()]
-    return own.groupby(["method", "eps", "score"])["flattened"].mean()
+    known = table[(table["method"] == LINEAR) & (table["attack"] == OWN) & (table["climbed"] == table["score"])]
+    lost = 10 * np.log10(known["exact"] / known["clean"])
+    return lost.groupby(known["eps"]).mean()
 
 
 def checks(table: pd.DataFrame) -> pd.DataFrame:
@@ -46,7 +47,8 @@ def checks(table: pd.DataFrame) -> pd.DataFrame:
 
     table: of `shares`. repeats: one measurement gives one image; gradient: it is there on every slice, finite
     and that of the loss; starts: the least mean share that an ascent from any start finds; own: the share that the
-    attack of the matrix finds of the worst of all; late: see `late_gains`.
+    attack of the matrix finds of the worst of all; late: the share of its find that the last quarter of
+    its effort gained.
     """
     finds, rows = ends(table), {}
     for key, group in finds.groupby(["method", "eps", "score"]):
