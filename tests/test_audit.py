@@ -8,9 +8,10 @@ import pytest
 
 from helpers import figures, findings
 from helpers.__main__ import main
-from helpers.attacks import known
+from helpers.attacks import Threat, known
+from helpers.attacks.noise import noise
 from helpers.data.scanner import draw_volume
-from helpers.experiments import audit
+from helpers.experiments import audit, evaluate
 from helpers.profiles import profile
 
 # three ways to look robust, and what they hide behind: each is zero-filled, whose worst case is found in a few steps
@@ -117,3 +118,14 @@ def test_the_command_refuses_a_table_of_other_strengths(tmp_path, capsys):
     assert main([*command, str(table), "--eps", "0.02", "0.08"]) == 0 and table.read_bytes() == whole
     assert main([*command, str(table), "--eps", "0.02"]) == 2 and table.read_bytes() == whole
     assert "eps" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_published_attack_is_held_against_ours(item):
+    """At the same strength, on the same network: more than noise, less than gradients of normal length find."""
+    mask = evaluate.mask_of(item)
+    y = item.kspace * mask
+    threat = Threat(known.differentiable("unet", item.source), y, mask, 0.05, item.target)
+    theirs = audit.as_published("unet", item, 0, threat)
+    ours = known.attacks_on("unet", item, steps=10)["apgd"](threat)
+    assert float(noise(threat).loss) < float(theirs.loss) < float(ours.loss)

@@ -47,7 +47,7 @@ def test_the_rows_of_a_slice(item):
 
 
 def test_the_published_protocol_has_the_full_kspace_for_its_norm(item):
-    rows = pd.DataFrame(transfer.rows(item, 0.05, "published", ("unet", "wavelet", "tv")))
+    rows = pd.DataFrame(transfer.rows(item, (0.05,), "published", ("unet", "wavelet", "tv")))
     assert set(rows["method"]) == {"unet", "wavelet"}
     mask = published.protocol.mask(item)
     ratio = float(item.kspace.norm() / (item.kspace * mask).norm())
@@ -58,9 +58,9 @@ def test_the_published_protocol_has_the_full_kspace_for_its_norm(item):
     realized = rows.groupby("attacked")["realized"].first()
     assert realized["noise"] == pytest.approx(0.05 * ratio, rel=1e-4)
     assert realized["unet"] <= 0.05 * ratio * 1.0001  # which stops wherever it is
-    assert not list(transfer.rows(item, 0.05, "published", ("sense",)))  # which the notebooks do not attack
+    assert not list(transfer.rows(item, (0.05,), "published", ("sense",)))  # which the notebooks do not attack
     with pytest.raises(BadInput, match="no protocol"):
-        next(transfer.rows(item, 0.05, "improved"))
+        next(transfer.rows(item, (0.05,), "improved"))
 
 
 def test_published_attacks_move_images_and_stop(item):

@@ -102,7 +102,7 @@ def _others(
     single = attacks_on(name, item, seed, steps) | {"worst for sense": lambda threat: tried(threat, [linear])}
     gradient = single.pop("apgd", None)
     if name in published.protocol.METHODS:
-        single["published"] = partial(_as_published, name, item, seed)
+        single["published"] = partial(as_published, name, item, seed)
     for attack, find in single.items():
         yield attack, "none", None, find(squared)
     if gradient is None:
@@ -157,7 +157,7 @@ def foretold(threat: Threat, e: Tensor) -> float:
     return float(gained / expected) if float(expected) else 0.0
 
 
-def _as_published(name: str, item: Slice, seed: int, threat: Threat) -> Found:
+def as_published(name: str, item: Slice, seed: int, threat: Threat) -> Found:
     """What the notebooks' attack finds, brought to the strength of ours and tried on our method."""
     e = published.attacks.as_published(name, item, threat.mask, threat.eps, seed)
     return tried(threat, [threat.stretched(e)])
