@@ -4,7 +4,7 @@ FILE is a volume of k-space as `reconstruct` takes it, fully sampled, so that th
 by all that is known to fit the method: noise of the same strength, the worst for SENSE, gradients (APGD; for wavelet
 and tv implicit ones), the paper's joint descent, or a search without gradients. The worst is kept and scored by a
 reconstruction made anew. An un-trained network is attacked by gradients through its fits, too, which takes as long as
-five of them; --refits 0 leaves that out.
+six of them; --refits 0 leaves that out.
 Example: python -m helpers attack knee.h5 --method varnet-knee --eps 0.02 --json
 """
 
