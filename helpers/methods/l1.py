@@ -1,5 +1,7 @@
 """l1-wavelet: the image that explains the measurement and has few large wavelet coefficients."""
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -8,7 +10,16 @@ from helpers.mri.rss import rss
 from helpers.mri.sense import Sense
 from helpers.sparsity.bases import Basis, basis
 from helpers.sparsity.implicit_gradients import l1 as minimizer
-from helpers.sparsity.proximal_gradient import DataTerm, Solution, proximal_gradient, residual, soft_threshold, weight
+from helpers.sparsity.proximal_gradient import (
+    DataTerm,
+    ProximalGradient,
+    Solution,
+    certified,
+    residual,
+    soft_threshold,
+    weight,
+)
+from helpers.sparsity.splitting import FIRST, LOOK, Splitting
 
 TOLERANCE = 1e-3  # certified; at 1e-2 an image is an early stop, worth .004 of SSIM
 CAP = 2000
@@ -63,20 +74,24 @@ def solve(
     sense: A; kspace: y (..., coil, ky, kx) complex; lam: the weight itself, a number or (...). Stops when the duality
     gap (P(x) - D) / P(x) <= tol, which bounds (P(x) - P*) / P(x). D is the dual objective at u = s r, r the residual
     of an image close to x and s the largest scaling with ||W A^H u||_inf <= lam; the best D so far counts. Warns
-    after `cap` iterations; with tol None takes exactly `cap` of them. start: see `proximal_gradient`.
+    after `cap` iterations; with tol None takes exactly `cap` of them. start: the first x, (..., y, x), by default
+    A^H y. By `Splitting`; under a mask of points, which does not keep rows apart, by `ProximalGradient`.
     """
     data = DataTerm(sense, kspace)
     wavelet = basis(kspace.shape[-2:], name, levels)
     lam = torch.as_tensor(lam, dtype=data.b.real.dtype, device=data.b.device)[..., None, None]
 
+    def value(x: Tensor, gram_x: Tensor) -> Tensor:
+        return data.value(x, gram_x) + lam[..., 0, 0] * l1_norm(wavelet, x)
+
     def prox(z: Tensor, step: Tensor) -> Tensor:
         return wavelet.adjoint(soft_threshold(wavelet.forward(z), lam * step))
 
-    def certificate(x: Tensor, gram_x: Tensor) -> tuple[Tensor, Tensor]:
-        square, _ = data.products(x, gram_x)
-        return square / 2 + lam[..., 0, 0] * l1_norm(wavelet, x), lower_bound(data, wavelet, lam, x, gram_x)
-
-    return proximal_gradient(data, prox, certificate, tol, cap, start)
+    bound = partial(lower_bound, data, wavelet, lam)
+    if sense.columns:
+        iteration = Splitting(data, wavelet, lam, value, partial(bound, corrections=0), start)
+        return certified(iteration, tol, cap, LOOK, FIRST if start is None else LOOK)
+    return certified(ProximalGradient(data, prox, value, bound, start), tol, cap)
 
 
 def objective(
@@ -91,18 +106,20 @@ def l1_norm(wavelet: Basis, x: Tensor) -> Tensor:
     return wavelet.forward(x).abs().sum((-2, -1), dtype=torch.double)
 
 
-def lower_bound(data: DataTerm, wavelet: Basis, lam: Tensor, x: Tensor, gram_x: Tensor) -> Tensor:
+def lower_bound(
+    data: DataTerm, wavelet: Basis, lam: Tensor, x: Tensor, gram_x: Tensor, corrections: int = CORRECTIONS
+) -> Tensor:
     """A lower bound of the minimum, (...) double, from the residual of x; lam (..., 1, 1), gram_x = A^H A x.
 
     Few coefficients of W A^H r exceed lam near the minimum, but the largest sets the scaling. Steps along the
     excess bring it down: each moves x, and so r, by what soft thresholding leaves of W A^H r.
     """
     best = torch.full_like(data.energy, -torch.inf)
-    for correction in range(CORRECTIONS + 1):
+    for correction in range(corrections + 1):
         slopes = wavelet.forward(data.b - gram_x)
         largest = slopes.abs().amax((-2, -1)).clamp(min=torch.finfo(slopes.real.dtype).tiny)
         best = torch.maximum(best, data.lower_bound(x, gram_x, lam[..., 0, 0] / largest))
-        if correction < CORRECTIONS:
+        if correction < corrections:
             x = x + 2 / data.sense.bound * wavelet.adjoint(soft_threshold(slopes, lam))
             gram_x = data.sense.gram(x)
     return best

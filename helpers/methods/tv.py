@@ -1,5 +1,7 @@
 """Total variation: the image that explains the measurement and has few edges."""
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -7,7 +9,7 @@ from helpers.mri import coils
 from helpers.mri.noise import expected_rss, scale
 from helpers.mri.sense import Sense
 from helpers.sparsity.implicit_gradients import tv as minimizer
-from helpers.sparsity.proximal_gradient import DataTerm, Solution, proximal_gradient, residual, weight
+from helpers.sparsity.proximal_gradient import DataTerm, ProximalGradient, Solution, certified, residual, weight
 from helpers.sparsity.total_variation import Prox, lift, power, total_variation
 
 TOLERANCE = 3e-3  # certified; from 1e-2 to here SSIM moves by .001, from here to 1e-3 by .0005 at twice the time
@@ -62,18 +64,17 @@ def solve(
     dual objective Re <y, u> - 1/2 ||u||^2 at u = s r: r is the residual at x plus the constant that makes the mean
     of A^H r zero, p a field with D^H p = A^H r, made from the dual field of the last proximal step by one Poisson
     equation, and s the largest scaling with |s p| <= lam; the best D so far counts. Warns after `cap` iterations;
-    with tol None takes exactly `cap` of them. start: see `proximal_gradient`.
+    with tol None takes exactly `cap` of them. start: see `ProximalGradient`.
     """
     data = DataTerm(sense, kspace)
     lam = torch.as_tensor(lam, dtype=data.b.real.dtype, device=data.b.device)[..., None, None]
     prox = Prox(lam, data.b, isotropic)
 
-    def certificate(x: Tensor, gram_x: Tensor) -> tuple[Tensor, Tensor]:
-        square, _ = data.products(x, gram_x)
-        value = square / 2 + lam[..., 0, 0] * total_variation(x, isotropic)
-        return value, lower_bound(data, prox, x, gram_x)
+    def value(x: Tensor, gram_x: Tensor) -> Tensor:
+        return data.value(x, gram_x) + lam[..., 0, 0] * total_variation(x, isotropic)
 
-    return proximal_gradient(data, prox, certificate, tol, cap, start)
+    bound = partial(lower_bound, data, prox)
+    return certified(ProximalGradient(data, prox, value, bound, start), tol, cap)
 
 
 def objective(sense: Sense, kspace: Tensor, lam: float | Tensor, x: Tensor, isotropic: bool = True) -> Tensor:
