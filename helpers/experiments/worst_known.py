@@ -23,6 +23,8 @@ SCORES = ("nmse", "ssim")  # what is climbed, in this order: the second begins w
 # noise has rows of its own, the worst for SENSE is known, and joint descent never found most where there is a gradient
 LEFT_OUT = ("noise", "worst for sense", "joint")
 
+REFITS = 3  # steps through fits for each score: at every strength but the first they go on from those on a smaller one
+
 
 @dataclass(frozen=True)
 class Worst:
@@ -101,7 +103,7 @@ def _fits(name: str, item: Slice, y: Tensor, mask: Tensor, seed: int):
     def climb(threats: Mapping[str, Threat], known: Sequence[Known]) -> dict[str, Worst]:
         first = next(iter(threats.values()))
         starts = [Known(worst_for_consistency(first, item, clean, seed)), *known]
-        finds = fresh_fits_by(threats, item, settings, seed, starts=starts)
+        finds = fresh_fits_by(threats, item, settings, seed, REFITS, starts=starts)
         others = {id(each.e) for each in known}
         return {
             score: Worst("transferred" if id(found.e) in others else "fresh fits", found, found.image)
