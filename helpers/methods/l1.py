@@ -12,6 +12,7 @@ from helpers.sparsity.bases import Basis, basis
 from helpers.sparsity.implicit_gradients import l1 as minimizer
 from helpers.sparsity.proximal_gradient import (
     DataTerm,
+    Memory,
     ProximalGradient,
     Solution,
     certified,
@@ -35,6 +36,7 @@ def reconstruct(
     cap: int = CAP,
     implicit: bool = False,
     last: int | None = None,
+    memory: Memory | None = None,
 ) -> Tensor:
     """Image from few measurements by minimizing 1/2 ||M F S x - y||^2 + lam ||W x||_1 over complex images x.
 
@@ -44,13 +46,17 @@ def reconstruct(
     (..., y, x) real on the full grid, in the units of kspace; differentiable in kspace, through all iterations, or
     with implicit by one linear solve at the minimum (see `implicit_gradients.l1`), or through so many further
     iterations from the minimum, the `last`, as Genzel et al. 2022 do. The coil maps S are estimated from the
-    measurement. Source: Lustig et al. 2007; section 2.2 of the paper.
+    measurement. memory: the solver starts from the image that is kept there, and keeps its own; the same minimum,
+    to `tol`. Source: Lustig et al. 2007; section 2.2 of the paper.
     """
     unit = scale(kspace)
     kspace = kspace / unit[..., None]
     model, penalty = Sense.estimated(kspace, mask), weight(lam, kspace, mask)
+    start = None if memory is None else memory.start(unit)
     with torch.set_grad_enabled(torch.is_grad_enabled() and not implicit and last is None):
-        x = solve(model, kspace, penalty, name, tol, cap).x
+        x = solve(model, kspace, penalty, name, tol, cap, start=start).x
+    if memory is not None:
+        memory.keep(x, unit)
     if implicit:
         x = minimizer(model, kspace, penalty[..., None, None], x, basis(kspace.shape[-2:], name))
     elif last is not None:
