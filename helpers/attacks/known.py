@@ -22,7 +22,6 @@ from helpers.data.slice import Slice
 from helpers.methods.sense import MU
 from helpers.mri.masks import fitting
 from helpers.mri.sense import Sense
-from helpers.sparsity.proximal_gradient import Memory
 from helpers.untrained.problem import Settings
 from helpers.untrained.recipes import FITS
 
@@ -31,12 +30,8 @@ STEPS = 40  # of a gradient attack: more steps from one start find more than few
 
 
 def differentiable(name: str, source: str, **options) -> methods.Method:
-    """A method in the form in which its gradient is had most cheaply: for l1-wavelet and TV the implicit one.
-
-    Those start each solve from the image of the last one, and stop by the same certificate.
-    """
-    cheap = {"implicit": True, "memory": Memory()} if name in IMPLICIT else {}
-    return methods.load(name, source=source, **options, **cheap)
+    """A method in the form in which its gradient is had most cheaply: for l1-wavelet and TV the implicit one."""
+    return methods.load(name, source=source, **options, **({"implicit": True} if name in IMPLICIT else {}))
 
 
 def agreement(name: str, device: torch.device) -> float:

@@ -12,7 +12,6 @@ from helpers.sparsity.bases import Basis, basis
 from helpers.sparsity.implicit_gradients import l1 as minimizer
 from helpers.sparsity.proximal_gradient import (
     DataTerm,
-    Memory,
     ProximalGradient,
     Solution,
     certified,
@@ -20,7 +19,7 @@ from helpers.sparsity.proximal_gradient import (
     soft_threshold,
     weight,
 )
-from helpers.sparsity.splitting import FIRST, LOOK, Splitting
+from helpers.sparsity.splitting import FIRST, LEAST, LOOK, Splitting
 
 TOLERANCE = 1e-3  # certified; at 1e-2 an image is an early stop, worth .004 of SSIM
 CAP = 2000
@@ -36,7 +35,6 @@ def reconstruct(
     cap: int = CAP,
     implicit: bool = False,
     last: int | None = None,
-    memory: Memory | None = None,
 ) -> Tensor:
     """Image from few measurements by minimizing 1/2 ||M F S x - y||^2 + lam ||W x||_1 over complex images x.
 
@@ -46,17 +44,13 @@ def reconstruct(
     (..., y, x) real on the full grid, in the units of kspace; differentiable in kspace, through all iterations, or
     with implicit by one linear solve at the minimum (see `implicit_gradients.l1`), or through so many further
     iterations from the minimum, the `last`, as Genzel et al. 2022 do. The coil maps S are estimated from the
-    measurement. memory: the solver starts from the image that is kept there, and keeps its own; the same minimum,
-    to `tol`. Source: Lustig et al. 2007; section 2.2 of the paper.
+    measurement. Source: Lustig et al. 2007; section 2.2 of the paper.
     """
     unit = scale(kspace)
     kspace = kspace / unit[..., None]
     model, penalty = Sense.estimated(kspace, mask), weight(lam, kspace, mask)
-    start = None if memory is None else memory.start(unit)
     with torch.set_grad_enabled(torch.is_grad_enabled() and not implicit and last is None):
-        x = solve(model, kspace, penalty, name, tol, cap, start=start).x
-    if memory is not None:
-        memory.keep(x, unit)
+        x = solve(model, kspace, penalty, name, tol, cap).x
     if implicit:
         x = minimizer(model, kspace, penalty[..., None, None], x, basis(kspace.shape[-2:], name))
     elif last is not None:
@@ -81,7 +75,8 @@ def solve(
     gap (P(x) - D) / P(x) <= tol, which bounds (P(x) - P*) / P(x). D is the dual objective at u = s r, r the residual
     of an image close to x and s the largest scaling with ||W A^H u||_inf <= lam; the best D so far counts. Warns
     after `cap` iterations; with tol None takes exactly `cap` of them. start: the first x, (..., y, x), by default
-    A^H y. By `Splitting`; under a mask of points, which does not keep rows apart, by `ProximalGradient`.
+    A^H y. By `Splitting`; under a mask of points, which does not keep rows apart, and where a lam is below `LEAST`, by
+    `ProximalGradient`.
     """
     data = DataTerm(sense, kspace)
     wavelet = basis(kspace.shape[-2:], name, levels)
@@ -94,7 +89,7 @@ def solve(
         return wavelet.adjoint(soft_threshold(wavelet.forward(z), lam * step))
 
     bound = partial(lower_bound, data, wavelet, lam)
-    if sense.columns:
+    if sense.columns and bool((lam >= LEAST).all()):
         iteration = Splitting(data, wavelet, lam, value, partial(bound, corrections=0), start)
         return certified(iteration, tol, cap, LOOK, FIRST if start is None else LOOK)
     return certified(ProximalGradient(data, prox, value, bound, start), tol, cap)

@@ -9,7 +9,7 @@ from helpers.mri import coils
 from helpers.mri.noise import expected_rss, scale
 from helpers.mri.sense import Sense
 from helpers.sparsity.implicit_gradients import tv as minimizer
-from helpers.sparsity.proximal_gradient import DataTerm, Memory, ProximalGradient, Solution, certified, residual, weight
+from helpers.sparsity.proximal_gradient import DataTerm, ProximalGradient, Solution, certified, residual, weight
 from helpers.sparsity.total_variation import Prox, lift, power, total_variation
 
 TOLERANCE = 3e-3  # certified; from 1e-2 to here SSIM moves by .001, from here to 1e-3 by .0005 at twice the time
@@ -24,7 +24,6 @@ def reconstruct(
     cap: int = CAP,
     implicit: bool = False,
     last: int | None = None,
-    memory: Memory | None = None,
 ) -> Tensor:
     """Image from few measurements by minimizing 1/2 ||M F S x - y||^2 + lam TV(x) over complex images x.
 
@@ -33,19 +32,15 @@ def reconstruct(
     `solve`. Returns `noise.expected_rss` of x, (..., y, x) real on the full grid, in the units of kspace;
     differentiable in kspace, through all iterations, or with implicit by one linear solve at the minimum (see
     `implicit_gradients.tv`), or through the `last` further iterations from it. The coil maps S are estimated from the
-    measurement. memory: the solver starts from the image that is kept there, and keeps its own; the same minimum,
-    to `tol`. Source: Lustig et al. 2007; Genzel et al. 2022 attack this method, by its last iterations.
+    measurement. Source: Lustig et al. 2007; Genzel et al. 2022 attack this method, by its last iterations.
     """
     unit = scale(kspace)
     kspace = kspace / unit[..., None]
     # maps without a crop: where no coil sees anything TV alone would bind the image, and take thousands of steps to
     maps = coils.espirit(kspace, mask, crop=0)
     model, penalty = Sense(maps, mask), weight(lam, kspace, mask)
-    start = None if memory is None else memory.start(unit)
     with torch.set_grad_enabled(torch.is_grad_enabled() and not implicit and last is None):
-        x = solve(model, kspace, penalty, tol=tol, cap=cap, start=start).x
-    if memory is not None:
-        memory.keep(x, unit)
+        x = solve(model, kspace, penalty, tol=tol, cap=cap).x
     if implicit:
         x = minimizer(model, kspace, penalty[..., None, None], x)
     elif last is not None:

@@ -30,22 +30,6 @@ class Solution:
     iterations: int
 
 
-@dataclass
-class Memory:
-    """The image x that a solver found last, (..., y, x) in the units of k-space: where the next one may start."""
-
-    x: Tensor | None = None
-
-    def start(self, unit: Tensor) -> Tensor | None:
-        """x in that unit, (..., 1, 1); None where there is none, or one of another shape."""
-        if self.x is None or self.x.shape[:-2] != unit.shape[:-2]:
-            return None
-        return self.x / unit
-
-    def keep(self, x: Tensor, unit: Tensor) -> None:
-        self.x = x.detach() * unit
-
-
 class DataTerm:
     """f(x) = 1/2 ||A x - y||^2, computed from the Gram matrix A^H A, b = A^H y and ||y||^2 alone.
 

@@ -17,6 +17,7 @@ from helpers.sparsity.proximal_gradient import DataTerm, soft_threshold
 RELAXED = 1.7  # of 1 to 2: how far beyond the image of the data each step goes
 SPRING = 0.02  # rho, the spring between both images, as a share of the bound of A^H A
 STIFFER = 3  # rho over lam where that is more
+LEAST = 1e-3  # smallest lam: beside a smaller one the spring delays the certificate more than it saves
 LOOK = 5  # steps between two looks at the gap
 FIRST = 20  # steps before the first one: no gap of use comes earlier
 SHARES = (1e-3, 1e-4, 1e-5)  # of the energy of the coils, that compression may leave out, tried in turn
