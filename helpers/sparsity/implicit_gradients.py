@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from helpers.mri.conjugate_gradients import conjugate_gradients
-from helpers.mri.sense import Sense
+from helpers.mri.sense import SHARE, Sense
 from helpers.sparsity.bases import Basis
 from helpers.sparsity.proximal_gradient import soft_threshold
 from helpers.sparsity.total_variation import from_planes, gradient, gradient_adjoint, power, to_planes
@@ -52,8 +52,10 @@ def l1(sense: Sense, kspace: Tensor, lam: Tensor, x: Tensor, wavelet: Basis, tol
         bend = torch.where(support, lam / moduli.clamp(min=torch.finfo(moduli.dtype).tiny), 0)
         root = (1 + bend).rsqrt()
 
+    quick = sense.compressed(min(SHARE, tolerance**2))
+
     def hessian(v: Tensor) -> Tensor:
-        curved = wavelet.forward(sense.gram(wavelet.adjoint(v)))
+        curved = wavelet.forward(quick.gram(wavelet.adjoint(v)))
         return torch.where(support, curved, 0) + bend * (v - u * (u.conj() * v).real)
 
     @torch.no_grad()
@@ -88,10 +90,12 @@ def tv(
         n = torch.where(sloped, field / lengths.clamp(min=flat), 0)
         stiffness = lam[..., None, None] / lengths.clamp(min=flat)
 
+    quick = sense.compressed(min(SHARE, tolerance**2))
+
     def hessian(v: Tensor) -> Tensor:
         along = gradient(to_planes(v))
         across = along - n * (n * along).sum((-4, -3), keepdim=True)
-        return sense.gram(v) + from_planes(gradient_adjoint(stiffness * across))
+        return quick.gram(v) + from_planes(gradient_adjoint(stiffness * across))
 
     @torch.no_grad()
     def solve(g: Tensor) -> Tensor:
