@@ -219,8 +219,8 @@ def test_a_batch_is_its_items(method, options):
         together = method.solve(Sense(maps, mask), kspace, lams, tol=tol, cap=cap, **options)
         for i in range(2):
             alone = method.solve(Sense(maps[i], mask), kspace[i], float(lams[i]), tol=tol, cap=cap, **options)
-            torch.testing.assert_close(together.x[i], alone.x, rtol=0, atol=1e-7)
-            torch.testing.assert_close(together.gap[i], alone.gap, rtol=0, atol=1e-7, equal_nan=True)
+            torch.testing.assert_close(together.x[i], alone.x, rtol=0, atol=1e-10)
+            torch.testing.assert_close(together.gap[i], alone.gap, rtol=0, atol=1e-10, equal_nan=True)
             counts.append(alone.iterations)
     assert counts[2] != counts[3] and together.iterations == max(counts[2:]) and (together.gap <= 1e-3).all()
 
