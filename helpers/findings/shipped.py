@@ -20,10 +20,22 @@ def table(name: str) -> pd.DataFrame:
 
 
 def origin(name: str) -> str:
-    """Where results/NAME.csv comes from, in words: n, seed, device and command."""
+    """Where results/NAME.csv comes from, in words: n, seed, device, version of this package, and command."""
     made = json.loads((FOLDER / f"{name}.json").read_text("utf8"))
     seeds = made["seed"] if isinstance(made["seed"], list) else [made["seed"]]
-    return f"n = {made['n']} rows, seed {', '.join(map(str, seeds))}, {made['device']}, made by `{made['command']}`"
+    how = f"{made['device']}, version {made['versions']['helpers']}, made by `{made['command']}`"
+    return f"n = {made['n']} rows, seed {', '.join(map(str, seeds))}, {how}"
+
+
+def older(name: str) -> str:
+    """What is said where results/NAME.csv is of attacks by the rules of version 0.1.0; empty where it is not."""
+    if json.loads((FOLDER / f"{name}.json").read_text("utf8"))["versions"]["helpers"] != "0.1.0":
+        return ""
+    return (
+        "**This table is older than the rules on this page.** Its attacks climbed the squared error alone, those on"
+        " un-trained networks had no gradient, and perturbations could move lines that the scanner had left at zero,"
+        " which misled the methods that estimate the noise. It will be measured anew."
+    )
 
 
 def nearest(table: pd.DataFrame, eps: float) -> float:
