@@ -118,7 +118,7 @@ def test_the_whole_method_agrees_with_unrolling_and_keeps_less(monkeypatch, tole
     Unrolled iterations use compressed coils, which leave out a thousandth of the energy; here they use all.
     """
     monkeypatch.setattr(methods_l1, "minimizer", partial(l1, tolerance=tolerance))
-    monkeypatch.setattr(Sense, "compressed", lambda self: self)
+    monkeypatch.setattr(Sense, "compressed", lambda self, share=None: self)
     images = coil_images(3, 48, 40)
     noise = torch.randn(images.shape, dtype=images.dtype, generator=torch.Generator().manual_seed(0))
     mask = random_mask(40, 2, 0.2)

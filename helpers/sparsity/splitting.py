@@ -17,7 +17,6 @@ from helpers.sparsity.proximal_gradient import DataTerm, soft_threshold
 RELAXED = 1.7  # of 1 to 2: how far beyond the image of the data each step goes
 SPRING = 0.02  # rho, the spring between both images, as a share of the bound of A^H A
 STIFFER = 3  # rho over lam where that is more
-LEAST = 1e-3  # smallest lam: beside a smaller one the spring delays the certificate more than it saves
 LOOK = 5  # steps between two looks at the gap
 FIRST = 20  # steps before the first one: no gap of use comes earlier
 SHARES = (1e-3, 1e-4, 1e-5)  # of the energy of the coils, that compression may leave out, tried in turn
@@ -126,8 +125,8 @@ class SharedInverse:
         places = torch.arange(n, device=maps.device)
         circulant = kernel[..., (places[:, None] - places) % n]
         circulant = circulant if kernel.ndim == 1 else circulant.squeeze(-4)
-        matrices = (rows.mH @ rows).mul_(circulant)
-        matrices.diagonal(dim1=-2, dim2=-1).add_(rho)
+        identity = torch.eye(n, dtype=maps.dtype, device=maps.device)
+        matrices = (rows.mH @ rows).mul_(circulant) + rho[..., None] * identity
         self.inverses = torch.cholesky_inverse(torch.linalg.cholesky(matrices)).mT
 
     def __call__(self, image: Tensor) -> Tensor:
