@@ -116,7 +116,7 @@ def test_rows_of_gradients():
 def test_the_hours_of_the_matrix():
     rows = list(attacks.matrix("smoke", ("unet",)))
     assert [row["peer"] for row in rows] == ["corrected", "published"]
-    pieces = 10 * 3 / 2  # slices, strengths, cores
+    pieces = 10 * 5 / 2  # slices, strengths, cores
     assert all(row["hours"] == pytest.approx(row["ours_s"] * pieces / 3600) and row["ours_s"] > 0 for row in rows)
 
 

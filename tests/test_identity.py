@@ -173,7 +173,7 @@ def test_every_digit_of_a_strength_is_kept(scans):
     for _ in range(2):
         assert main([*command, "--eps", "0.0212345678901", "--table", "kept.csv"]) == 0
     rows = pd.read_csv("kept.csv")
-    assert set(rows["eps"]) == {0.0212345678901} and not rows.duplicated(["attacked", "method"]).any()
+    assert set(rows["eps"]) == {0.0212345678901} and not rows.duplicated(["attacked", "climbed", "method"]).any()
 
 
 def test_a_folder_of_several_sources_is_tuned_on_all_of_it(scans, monkeypatch, capsys):

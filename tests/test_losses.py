@@ -81,7 +81,10 @@ def test_the_range_is_the_clean_targets_also_where_the_reference_is_another_imag
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_an_attack_that_climbs_a_score_does_most_to_it(name):
-    """Of four attacks with the same steps on one U-Net, none takes more off a score than the one that climbs it."""
+    """Of four attacks with the same steps on one U-Net, none does much more to a score than the one that climbs it.
+
+    A score and the same inside the object are alike, and ten steps are not the end: they come within some percent.
+    """
     (item,) = draw_volume("knee", 0, profile("smoke"), 1)
     mask = evaluate.mask_of(item)
     threat = Threat(methods.load("unet-knee"), item.kspace * mask, mask, 0.05, item.target)
@@ -90,7 +93,9 @@ def test_an_attack_that_climbs_a_score_does_most_to_it(name):
         found = apgd(replace(threat, score=each), steps=10)
         assert float(replace(threat, score=each).loss(found.e)) == pytest.approx(float(found.loss), rel=1e-5)
         losses[each] = float(replace(threat, score=name).loss(found.e))
-    assert losses[name] == max(losses.values()), losses
+    assert losses[name] > 0.95 * max(losses.values()), losses
+    other = {"nmse": "ssim", "ssim": "nmse"}[name.partition("_")[0]]
+    assert losses[name] > 1.05 * losses[other], losses
 
 
 def test_what_is_no_loss_is_a_sentence():

@@ -207,9 +207,10 @@ def plain(values: Mapping) -> dict:
 def keep(rows: pd.DataFrame, path: Path, made: dict, keys: Sequence[str] = ()) -> None:
     """Write a table as CSV and, beside it as .json, where it comes from (see `provenance`); never half of it.
 
-    keys: columns of which every digit stays; of other numbers six do.
+    keys: columns of which every digit stays, as of strengths, by which rows are found again; of other numbers six do.
     """
-    whole = {key: rows[key].map(repr) for key in keys if pd.api.types.is_float_dtype(rows[key])}
+    exact = [key for key in dict.fromkeys([*keys, "eps"]) if key in rows and pd.api.types.is_float_dtype(rows[key])]
+    whole = {key: rows[key].map(repr) for key in exact}
     with written_aside(path.with_suffix(".json")) as part:  # first: of rows alone nobody would know what they are
         part.write_text(json.dumps(made | {"table": path.name}, indent=2) + "\n", "utf8")
     with written_aside(path) as part:
