@@ -92,7 +92,7 @@ def test_the_audit_knows_the_worst_case_of_sense(item):
     shares = findings.audit.shares(rows)
     assert (shares["share"] <= 1.001).all()
     panels = [axes.get_title() for axes in figures.attacks.efforts(shares[shares["steps"] > 0]).axes]
-    assert panels == ["own\nfrom noise, climbing nmse", "pgd\nfrom noise, climbing nmse"]
+    assert panels == ["own\nfrom noise\nclimbing nmse", "pgd\nfrom noise\nclimbing nmse"]
 
 
 def test_each_find_is_judged_in_both_scores(item):

@@ -118,8 +118,9 @@ def efforts(table: pd.DataFrame) -> Figure:
         rows = table[table["by"] == attack]
         shown = {"hue": "method", "style": "method", "hue_order": methods, "style_order": methods, **looks}
         sns.lineplot(rows, x="steps", y="share", **shown, markers=["o"] * len(methods), ax=axes, errorbar=("pi", 100))
-        axes.set(xscale="log", xlabel="steps", title=attack.replace(" from", "\nfrom"))
-        axes.set_ylabel(f"increase of the error, share\nof the worst known (n = {n} slices)")
+        axes.set(xscale="log", xlabel="steps")
+        axes.set_title(attack.replace(" from ", "\nfrom ").replace(", climbing ", "\nclimbing "), fontsize=11)
+        axes.set_ylabel(f"increase of the loss, share\nof the worst known (n = {n} slices)")
         axes.set_xticks(sorted(rows["steps"].unique()), [f"{steps:g}" for steps in sorted(rows["steps"].unique())])
         axes.minorticks_off()
         handles, labels = axes.get_legend_handles_labels()
