@@ -14,13 +14,17 @@ from helpers.data.scanner import draw_volume
 from helpers.experiments import audit, evaluate
 from helpers.profiles import profile
 
-# three ways to look robust, and what they hide behind: each is zero-filled, whose worst case is found in a few steps
+# four ways to look robust, and what they hide behind: each is zero-filled, whose worst case is found in a few steps
 PLANTED = '''
 import torch
 from helpers.methods.zero_filled import reconstruct
 
 def honest(kspace, mask):
     return reconstruct(kspace, mask)
+
+def blind(kspace, mask):
+    """It has no gradient at all."""
+    return reconstruct(kspace.detach(), mask)
 
 def zero(kspace, mask):
     """Its gradient is there, and zero."""
@@ -50,7 +54,7 @@ def planted(item, tmp_path_factory):
     folder = tmp_path_factory.mktemp("planted")
     (folder / "planted_methods.py").write_text(PLANTED)
     sys.path.insert(0, str(folder))
-    names = ("honest", "zero", "shattered", "chance")
+    names = ("honest", "blind", "zero", "shattered", "chance")
     try:
         found = {name: list(audit.rows(item, f"planted_methods:{name}", (0.05,), steps=6)) for name in names}
     finally:
@@ -64,7 +68,9 @@ def test_an_honest_method_is_trusted_in_both_scores(planted):
     assert (said["own"] > 0.95).all()
 
 
-@pytest.mark.parametrize(("name", "check"), [("zero", "gradient"), ("shattered", "gradient"), ("chance", "repeats")])
+@pytest.mark.parametrize(
+    ("name", "check"), [("blind", "gradient"), ("zero", "gradient"), ("shattered", "gradient"), ("chance", "repeats")]
+)
 def test_a_method_that_hides_is_refused(planted, name, check):
     assert not planted[name]["trusted"].any() and not planted[name][check].any(), planted[name].T
 

@@ -1,6 +1,7 @@
 """Can the attacks be trusted? What they find against steps, starts, each other, noise, and the exact worst case."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 
 import torch
@@ -16,7 +17,7 @@ from helpers.attacks.joint import joint
 from helpers.attacks.known import IMPLICIT, attacks_on, differentiable
 from helpers.attacks.noise import noise
 from helpers.attacks.pgd import pgd
-from helpers.attacks.threat import direction
+from helpers.attacks.threat import NoGradient, direction
 from helpers.attacks.unknowns import Iterate, ridge
 from helpers.data.slice import Slice
 from helpers.experiments import evaluate, worst_known
@@ -107,14 +108,15 @@ def _others(
         yield attack, "none", None, find(squared)
     if gradient is None:
         return
-    for score, each in threat.items():
-        yield "apgd", "the worst for SENSE", score, apgd(each, seed, steps, 0, linear)
-        yield "apgd", "noise", score, apgd(each, seed, steps, 1)
-        yield "pgd", "noise", score, pgd(each, seed, steps, 1)
-        if name in IMPLICIT:
-            unrolled = methods.load(name, source=item.source, last=LAST)
-            through = Threat(unrolled, each.kspace, each.mask, each.eps, item.target, score=score)
-            yield "apgd, unrolled", OWN, score, apgd(through, seed, max(1, steps // 4), 0, best[score].e)
+    with suppress(NoGradient):  # of which there is nothing to climb
+        for score, each in threat.items():
+            yield "apgd", "the worst for SENSE", score, apgd(each, seed, steps, 0, linear)
+            yield "apgd", "noise", score, apgd(each, seed, steps, 1)
+            yield "pgd", "noise", score, pgd(each, seed, steps, 1)
+            if name in IMPLICIT:
+                unrolled = methods.load(name, source=item.source, last=LAST)
+                through = Threat(unrolled, each.kspace, each.mask, each.eps, item.target, score=score)
+                yield "apgd, unrolled", OWN, score, apgd(through, seed, max(1, steps // 4), 0, best[score].e)
 
 
 def _linear(item: Slice, mask: Tensor, strengths: Sequence[float], steps: int, seed: int) -> Iterator[dict]:
@@ -148,7 +150,7 @@ def foretold(threat: Threat, e: Tensor) -> float:
     """
     try:
         before, gradient = threat.slope(e[None])
-    except known.NoGradient:
+    except NoGradient:
         return 0.0
     step = STEP * threat.radius * direction(gradient)
     with torch.no_grad():

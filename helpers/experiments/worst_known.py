@@ -1,6 +1,6 @@
 """The worst that is known of one method on one slice, by each score, from strength to strength."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -37,6 +37,9 @@ class Worst:
     @property
     def e(self) -> Tensor:
         return self.found.e
+
+
+Climb = Callable[[Mapping[str, Threat], Sequence[Known]], dict[str, Worst]]  # attacks all scores at one strength
 
 
 def fitted_by(name: str) -> Settings | None:
@@ -78,7 +81,7 @@ def by_strength(
         yield eps, best, finds
 
 
-def _gradients(name: str, item: Slice, steps: int, seed: int):
+def _gradients(name: str, item: Slice, steps: int, seed: int) -> Climb:
     """The attacks of `known.attacks_on`, on one score after the other; see `worst`."""
     make = partial(methods.load, name, source=item.source)
 
@@ -96,7 +99,7 @@ def _gradients(name: str, item: Slice, steps: int, seed: int):
     return climb
 
 
-def _fits(name: str, item: Slice, y: Tensor, mask: Tensor, seed: int):
+def _fits(name: str, item: Slice, y: Tensor, mask: Tensor, seed: int) -> Climb:
     """Gradients through fits, which serve all scores at once; they begin at the worst for data consistency, too."""
     settings, clean = fitted_by(name), fit(y, mask, fitted_by(name))
 
