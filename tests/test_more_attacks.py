@@ -20,6 +20,8 @@ from helpers.attacks.universal import universal
 from helpers.attacks.unknowns import Iterate, ridge
 from helpers.data.scanner import draw_volume
 from helpers.experiments import evaluate
+from helpers.methods import l1 as methods_l1
+from helpers.methods import tv as methods_tv
 from helpers.methods.sense import MU
 from helpers.mri.coils import espirit
 from helpers.mri.fourier import fft2c
@@ -151,6 +153,29 @@ def test_every_known_attack_of_a_solver_beats_noise(item, scan, name):
     threat = Threat(differentiable(name, "knee"), *scan, EPS, item.target)
     losses = {key: float(attack(threat).loss) for key, attack in attacks_on(name, item, steps=8).items()}
     assert all(loss > losses["noise"] for key, loss in losses.items() if key != "noise"), losses
+
+
+@pytest.mark.parametrize(("name", "module"), [("wavelet", methods_l1), ("tv", methods_tv)])
+def test_a_search_takes_fewer_iterations_and_sees_what_a_method_made_anew_sees(monkeypatch, item, scan, name, module):
+    """Its solves go on from each other, on a path of steps like those of an attack; the gap alone is looser."""
+    taken, solve = [], module.solve
+
+    def counted(*args, **options):
+        found = solve(*args, **options)
+        taken.append(found.iterations)
+        return found
+
+    monkeypatch.setattr(module, "solve", counted)
+    losses, iterations = [], []
+    for method in (differentiable(name, "knee"), methods.load(name, "knee")):
+        threat = Threat(method, *scan, EPS, item.target)
+        start, end = threat.noise(0, 2)
+        taken.clear()
+        path = [threat.stretched(start + share * end) for share in torch.linspace(0, 0.5, 6)]
+        losses.append([float(threat.loss(e)) for e in path])
+        iterations.append(sum(taken[1:]))
+    assert losses[0] == pytest.approx(losses[1], rel=0.01)
+    assert iterations[0] < iterations[1]
 
 
 @pytest.mark.slow

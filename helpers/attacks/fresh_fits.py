@@ -17,6 +17,7 @@ from helpers.untrained.problem import Settings
 
 STEPS = 5  # at 6 % the second still adds a fifth
 NEW = 0.7  # share of the new direction in a step; the rest is what there was, since a gradient holds nearby only
+FINALISTS = 2  # by each loss: the method's own seed may rank what comes close otherwise
 SHORTER = 0.5  # share of a fit's steps that a fit of the search has: it costs half, and its gradients lead as far
 
 
@@ -63,8 +64,8 @@ def fresh_fits_by(
     of the starts; without any, from the gradient of the clean fit or from the worst for data consistency; each loss
     that follows from the worst by it that was met so far. Fits of the search have half the steps and the seed that
     follows `seed`, one and the same, so that it climbs one function and not the luck of the method's own. The worst
-    iterate by each loss is then reconstructed by the method, and of these and of the starts that come with a fit the
-    worst counts.
+    `FINALISTS` by each loss are then reconstructed by the method, and of these and of the starts that come with a fit
+    the worst counts.
 
     threats: by name, of the slice `item`, which differ in score or reference alone; their method is the one that is
     attacked. settings: of its fits. late: attack the stop, too: no fit of the search ends before its last step, and so
@@ -93,8 +94,8 @@ def fresh_fits_by(
     seen = [(each.e, climb.image(each.fitted)) for each in made]
     images = [climb.image(fitted) for _, fitted in searched]
     losses = {name: each.distance(torch.stack(images)) for name, each in threats.items() if images}
-    for winner in sorted({int(each.argmax()) for each in losses.values()}):
-        e, _ = searched[winner]
+    for finalist in sorted({number for each in losses.values() for number in _largest(each)}):
+        e, _ = searched[finalist]
         seen.append((e, threat.images(e)))
         climb.fits += 1
     return {name: _worst(each, seen, losses.get(name), norms[name], climb.fits) for name, each in threats.items()}
@@ -102,6 +103,10 @@ def fresh_fits_by(
 
 def _of_strength(threat: Threat, e: Tensor) -> bool:
     return bool((length(e) / threat.radius - 1).abs() < ROUNDING)
+
+
+def _largest(losses: Tensor) -> list[int]:
+    return losses.topk(min(FINALISTS, len(losses))).indices.tolist()
 
 
 def _worst(threat: Threat, seen: Sequence[tuple], searched: Tensor | None, norms: Sequence, fits: int) -> Found:

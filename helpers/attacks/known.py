@@ -24,6 +24,7 @@ from helpers.data.slice import Slice
 from helpers.methods.sense import MU
 from helpers.mri.masks import fitting
 from helpers.mri.sense import Sense
+from helpers.sparsity.ongoing import Ongoing
 from helpers.untrained.problem import Settings
 from helpers.untrained.recipes import FITS
 
@@ -32,8 +33,12 @@ STEPS = 40  # of a gradient attack: more steps from one start find more than few
 
 
 def differentiable(name: str, source: str, **options) -> methods.Method:
-    """A method in the form in which its gradient is had most cheaply: for l1-wavelet and TV the implicit one."""
-    return methods.load(name, source=source, **options, **({"implicit": True} if name in IMPLICIT else {}))
+    """A method in the form in which its gradient is had most cheaply, for a search: see `Ongoing` and `agreement`.
+
+    For l1-wavelet and TV that is the implicit one, and each solve goes on from the last one's image.
+    """
+    search = {"implicit": True, "ongoing": Ongoing()} if name in IMPLICIT else {}
+    return methods.load(name, source=source, **options, **search)
 
 
 def agreement(name: str, device: torch.device) -> float:

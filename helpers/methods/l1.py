@@ -10,6 +10,7 @@ from helpers.mri.rss import rss
 from helpers.mri.sense import Sense
 from helpers.sparsity.bases import Basis, basis
 from helpers.sparsity.implicit_gradients import l1 as minimizer
+from helpers.sparsity.ongoing import Ongoing
 from helpers.sparsity.proximal_gradient import (
     DataTerm,
     ProximalGradient,
@@ -35,6 +36,7 @@ def reconstruct(
     cap: int = CAP,
     implicit: bool = False,
     last: int | None = None,
+    ongoing: Ongoing | None = None,
 ) -> Tensor:
     """Image from few measurements by minimizing 1/2 ||M F S x - y||^2 + lam ||W x||_1 over complex images x.
 
@@ -43,14 +45,15 @@ def reconstruct(
     another of `bases.basis`; tol and cap as in `solve`. Returns `noise.expected_rss` of what the coils see of x,
     (..., y, x) real on the full grid, in the units of kspace; differentiable in kspace, through all iterations, or
     with implicit by one linear solve at the minimum (see `implicit_gradients.l1`), or through so many further
-    iterations from the minimum, the `last`, as Genzel et al. 2022 do. The coil maps S are estimated from the
-    measurement. Source: Lustig et al. 2007; section 2.2 of the paper.
+    iterations from the minimum, the `last`, as Genzel et al. 2022 do; ongoing: for a search, each solve begins where
+    the last one ended, and ends at that looser gap. The coil maps S are estimated from the measurement. Source: Lustig
+    et al. 2007; section 2.2 of the paper.
     """
     unit = scale(kspace)
     kspace = kspace / unit[..., None]
     model, penalty = Sense.estimated(kspace, mask), weight(lam, kspace, mask)
     with torch.set_grad_enabled(torch.is_grad_enabled() and not implicit and last is None):
-        x = solve(model, kspace, penalty, name, tol, cap).x
+        x = (ongoing(solve) if ongoing else solve)(model, kspace, penalty, name, tol=tol, cap=cap).x
     if implicit:
         x = minimizer(model, kspace, penalty[..., None, None], x, basis(kspace.shape[-2:], name))
     elif last is not None:

@@ -9,6 +9,7 @@ from helpers.mri import coils
 from helpers.mri.noise import expected_rss, scale
 from helpers.mri.sense import Sense
 from helpers.sparsity.implicit_gradients import tv as minimizer
+from helpers.sparsity.ongoing import Ongoing
 from helpers.sparsity.proximal_gradient import DataTerm, ProximalGradient, Solution, certified, residual, weight
 from helpers.sparsity.total_variation import Prox, lift, power, total_variation
 
@@ -24,6 +25,7 @@ def reconstruct(
     cap: int = CAP,
     implicit: bool = False,
     last: int | None = None,
+    ongoing: Ongoing | None = None,
 ) -> Tensor:
     """Image from few measurements by minimizing 1/2 ||M F S x - y||^2 + lam TV(x) over complex images x.
 
@@ -31,8 +33,9 @@ def reconstruct(
     of the penalty as a multiple of the noise level (see `weight`), a number or (...); tol and cap as in
     `solve`. Returns `noise.expected_rss` of x, (..., y, x) real on the full grid, in the units of kspace;
     differentiable in kspace, through all iterations, or with implicit by one linear solve at the minimum (see
-    `implicit_gradients.tv`), or through the `last` further iterations from it. The coil maps S are estimated from the
-    measurement. Source: Lustig et al. 2007; Genzel et al. 2022 attack this method, by its last iterations.
+    `implicit_gradients.tv`), or through the `last` further iterations from it; ongoing: as for l1-wavelet. The coil
+    maps S are estimated from the measurement. Source: Lustig et al. 2007; Genzel et al. 2022 attack this method, by its
+    last iterations.
     """
     unit = scale(kspace)
     kspace = kspace / unit[..., None]
@@ -40,7 +43,7 @@ def reconstruct(
     maps = coils.espirit(kspace, mask, crop=0)
     model, penalty = Sense(maps, mask), weight(lam, kspace, mask)
     with torch.set_grad_enabled(torch.is_grad_enabled() and not implicit and last is None):
-        x = solve(model, kspace, penalty, tol=tol, cap=cap).x
+        x = (ongoing(solve) if ongoing else solve)(model, kspace, penalty, tol=tol, cap=cap).x
     if implicit:
         x = minimizer(model, kspace, penalty[..., None, None], x)
     elif last is not None:
