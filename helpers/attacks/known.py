@@ -25,6 +25,7 @@ from helpers.methods.sense import MU
 from helpers.mri.masks import fitting
 from helpers.mri.sense import Sense
 from helpers.sparsity.ongoing import Ongoing
+from helpers.sparsity.splitting import SOFT
 from helpers.untrained.problem import Settings
 from helpers.untrained.recipes import FITS
 
@@ -37,7 +38,8 @@ def differentiable(name: str, source: str, **options) -> methods.Method:
 
     For l1-wavelet and TV that is the implicit one, and each solve goes on from the last one's image.
     """
-    search = {"implicit": True, "ongoing": Ongoing()} if name in IMPLICIT else {}
+    softer = {} if name == "tv" else {"spring": SOFT}
+    search = {"implicit": True, "ongoing": Ongoing(**softer)} if name in IMPLICIT else {}
     return methods.load(name, source=source, **options, **search)
 
 

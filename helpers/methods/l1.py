@@ -20,7 +20,7 @@ from helpers.sparsity.proximal_gradient import (
     soft_threshold,
     weight,
 )
-from helpers.sparsity.splitting import FIRST, LOOK, Splitting
+from helpers.sparsity.splitting import FIRST, LOOK, SPRING, Splitting
 
 TOLERANCE = 3e-4  # certified: the image is about .001 from the minimum; at 1e-3 it is .004, worth .0015 of SSIM
 CAP = 2000
@@ -71,6 +71,7 @@ def solve(
     cap: int = CAP,
     levels: int | None = None,
     start: Tensor | None = None,
+    spring: float = SPRING,
 ) -> Solution:
     """Minimize the `objective` P(x) = 1/2 ||A x - y||^2 + lam ||W x||_1, W = bases.basis((y, x), name, levels).
 
@@ -78,7 +79,8 @@ def solve(
     gap (P(x) - D) / P(x) <= tol, which bounds (P(x) - P*) / P(x). D is the dual objective at u = s r, r the residual
     of an image close to x and s the largest scaling with ||W A^H u||_inf <= lam; the best D so far counts. Warns
     after `cap` iterations; with tol None takes exactly `cap` of them. start: the first x, (..., y, x), by default
-    A^H y. By `Splitting`; under a mask of points, which does not keep rows apart, by `ProximalGradient`.
+    A^H y. By `Splitting`, whose `spring` is no softer than this; under a mask of points, which does not keep rows
+    apart, by `ProximalGradient`.
     """
     data = DataTerm(sense, kspace)
     wavelet = basis(kspace.shape[-2:], name, levels)
@@ -92,7 +94,7 @@ def solve(
 
     bound = partial(lower_bound, data, wavelet, lam)
     if sense.columns:
-        iteration = Splitting(data, wavelet, lam, value, partial(bound, corrections=0), start)
+        iteration = Splitting(data, wavelet, lam, value, partial(bound, corrections=0), start, spring)
         return certified(iteration, tol, cap, LOOK, FIRST if start is None else LOOK)
     return certified(ProximalGradient(data, prox, value, bound, start), tol, cap)
 

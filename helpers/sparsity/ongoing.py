@@ -15,10 +15,12 @@ class Ongoing:
 
     Images are so much alike that this takes half the time; but they depend, within the gap, on what came before. So it
     serves a search alone: what that finds is judged by a method that begins anew.
+
+    options: further ones of every solve.
     """
 
-    def __init__(self):
-        self.image: Tensor | None = None
+    def __init__(self, **options):
+        self.image, self.options = None, options
 
     def __call__(self, solve: Callable[..., Solution]) -> Callable[..., Solution]:
         """The solver that goes on: solve(sense, kspace, ...), which takes `start` and `tol`."""
@@ -27,6 +29,6 @@ class Ongoing:
     def _solve(self, solve: Callable[..., Solution], sense, kspace: Tensor, *args, **options) -> Solution:
         shape = (*kspace.shape[:-3], *kspace.shape[-2:])
         start = self.image if self.image is not None and self.image.shape == shape else None
-        found = solve(sense, kspace, *args, **options | {"start": start, "tol": GAP})
+        found = solve(sense, kspace, *args, **options | self.options | {"start": start, "tol": GAP})
         self.image = found.x.detach()
         return found

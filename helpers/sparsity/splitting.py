@@ -16,6 +16,7 @@ from helpers.sparsity.proximal_gradient import DataTerm, soft_threshold
 
 RELAXED = 1.7  # of 1 to 2: how far beyond the image of the data each step goes
 SPRING = 0.02  # rho, the spring between both images, as a share of the bound of A^H A
+SOFT = 0.01  # the same under attack, where images grow and lam does not: half the steps, for a third more without
 STIFFER = 3  # rho over lam where that is more
 LOOK = 5  # steps between two looks at the gap
 FIRST = 20  # steps before the first one: no gap of use comes earlier
@@ -27,9 +28,10 @@ class Splitting:
     """The iteration for P = 1/2 ||A x - y||^2 + lam ||W z||_1 with a spring rho between x and z, by rows of k-space.
 
     data: A, whose mask is along kx alone, and y; lam: (..., 1, 1); objective, bound and start: as in
-    `ProximalGradient`. The image is z, in which P is read; the residual of x is nearly feasible for the dual problem,
-    so that the bound is. The step for x is no exact solution of (A^H A + rho) x = right: in every row it is the best
-    along two directions, the last one and the residual, turned by the inverse that `SHARED` rows have in common.
+    `ProximalGradient`; share: see `spring`. The image is z, in which P is read; the residual of x is nearly feasible
+    for the dual problem, so that the bound is. The step for x is no exact solution of (A^H A + rho) x = right: in every
+    row it is the best along two directions, the last one and the residual, turned by the inverse that `SHARED` rows
+    have in common.
     `residual` is that of the equation, followed with the Gram operator of the compressed coils and put right by that
     of all coils at every look.
     """
@@ -42,10 +44,11 @@ class Splitting:
         objective: Callable[[Tensor, Tensor], Tensor],
         bound: Callable[[Tensor, Tensor], Tensor],
         start: Tensor | None = None,
+        share: float = SPRING,
     ):
         self.data, self.basis, self.lam, self.objective, self.bound = data, basis, lam, objective, bound
         self.x = data.b if start is None else start
-        self.rho = spring(data.sense.bound, lam)
+        self.rho = spring(data.sense.bound, lam, share)
         self.quick = fitting(data.sense, self.rho)
         self.turned = SharedInverse(self.quick, self.rho)
         missing = data.b - data.sense.gram(self.x)
@@ -86,12 +89,12 @@ class Splitting:
         self.x, self.residual = _added(self.x, share, self.direction), _added(self.residual, -share, self.pushed)
 
 
-def spring(bound: Tensor, lam: Tensor) -> Tensor:
+def spring(bound: Tensor, lam: Tensor, share: float = SPRING) -> Tensor:
     """rho, (..., 1, 1), for data in the unit of `noise.scale`: a share of the bound of A^H A, larger where lam is.
 
     Under a large lam most coefficients are zero, and a soft spring takes long to tell.
     """
-    return (STIFFER * lam).clamp(SPRING, 1 / SPRING) * torch.where(bound > 0, bound, torch.ones_like(bound))
+    return (STIFFER * lam).clamp(share, 1 / share) * torch.where(bound > 0, bound, torch.ones_like(bound))
 
 
 def fitting(sense: Sense, rho: Tensor) -> Sense:

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, fft
 
-INNER = 6  # dual steps of the first proximal step; each starts from the last one's result, so that few suffice
-GROWTH = 10  # one dual step more every so many proximal steps: an accelerated method asks for ever more exact ones
+INNER = 3  # dual steps of the first proximal step; each starts from the last one's result, so that few suffice
+GROWTH = 20  # one dual step more every so many proximal steps: an accelerated method asks for ever more exact ones
 
 
 def gradient(planes: Tensor) -> Tensor:
