@@ -12,8 +12,8 @@ from helpers.data.scanner import draw_volume
 from helpers.experiments import evaluate, noise_levels
 from helpers.experiments.noise_levels import Scan
 from helpers.mri import masks
-from helpers.mri.fourier import ifft2c
-from helpers.mri.noise import _squares, expected_rss, noise_level, variance
+from helpers.mri.fourier import fft2c, ifft2c
+from helpers.mri.noise import _squares, expected_rss, noise_level, recorded, variance
 from helpers.mri.rss import rss
 from helpers.profiles import profile
 from helpers.sparsity.proximal_gradient import weight
@@ -47,6 +47,21 @@ def test_lines_that_the_scanner_left_at_zero_do_not_count():
     expected = noise_level(y, mask)
     y[..., :8] = 0
     assert float(noise_level(y, mask)) == pytest.approx(float(expected), rel=0.1)
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1, 1e9])
+def test_nor_do_they_after_a_transform_back_and_forth(unit):
+    """It leaves rounding in them, which was taken for noise a million times too low."""
+    item = next(item for seed in range(9) for item in draw_volume("knee", seed, profile("smoke"), 1) if _gaps(item))
+    there = fft2c(ifft2c(unit * item.kspace))
+    whole = torch.ones(there.shape[-1], dtype=torch.bool)
+    assert (there[unit * item.kspace == 0] != 0).any()
+    assert torch.equal(recorded(there), item.kspace != 0)
+    assert float(noise_level(there, whole)) == pytest.approx(unit * float(noise_level(item.kspace, whole)), rel=1e-3)
+
+
+def _gaps(item) -> bool:
+    return bool((item.kspace == 0).all(-2).any())
 
 
 def test_zeros_have_no_noise_and_still_a_weight():

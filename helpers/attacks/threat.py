@@ -12,7 +12,7 @@ from helpers.errors import BadInput
 from helpers.methods import Method
 from helpers.methods.border import called, guest
 from helpers.mri.fourier import center_crop
-from helpers.mri.noise import noise_level
+from helpers.mri.noise import noise_level, recorded
 
 
 class NoGradient(BadInput):
@@ -91,7 +91,7 @@ class Threat:
         Lines that only fill up a grid, and coils that are switched off, hold no noise. Moved, they would: least of all
         entries, by which a method that estimates the noise would be misled a hundredfold.
         """
-        seen = self.kspace != 0
+        seen = recorded(self.kspace)
         return self.mask & seen.any(-3, keepdim=True) & seen.any((-2, -1), keepdim=True)
 
     def allowed(self, e: Tensor) -> Tensor:

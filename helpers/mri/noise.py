@@ -11,6 +11,7 @@ from helpers.mri.rss import root, rss
 ENTRIES = 1000  # complex numbers that an estimate rests on, where there are as many: its standard error is 1.6 %
 LARGEST = 100  # entries of a patch, all coils together: larger ones find little more, at the cube of the cost
 PATCHES = 4  # of them for each of their entries
+ROUNDING = 1e-5  # of the root mean square of a measurement: what is less is nothing, after a transform back and forth
 SPREAD = 2.5  # the variance of the noisiest combination of coils, over their mean: coils differ and correlate
 
 
@@ -24,6 +25,17 @@ def scale(kspace: Tensor) -> Tensor:
     images = rss(ifft2c(kspace)).flatten(-2)
     unit = torch.quantile(images, 0.99, dim=-1)[..., None, None]
     return torch.where(unit > 0, unit, torch.ones_like(unit))
+
+
+def recorded(kspace: Tensor) -> Tensor:
+    """Where a measurement holds anything, (..., coil, ky, kx) bool: not in lines that the scanner left at zero.
+
+    Nor where they hold the rounding of a transform that the file went through, a million times below the signal: no
+    scan has noise so low, and what was estimated from it would mislead every method that asks for the noise.
+    """
+    power = kspace.abs().square()
+    filled = (power > 0).sum((-3, -2, -1), keepdim=True).clamp(min=1)
+    return power > ROUNDING**2 * power.sum((-3, -2, -1), keepdim=True) / filled
 
 
 @torch.no_grad()
@@ -53,7 +65,7 @@ def noise_level(kspace: Tensor, mask: Tensor) -> Tensor:
 
 def _level(kspace: Tensor, mask: Tensor) -> Tensor:
     """The level of one measurement (coil, ky, kx)."""
-    seen = kspace.abs() > 0  # what the scanner left at zero holds no noise: lines, and coils that are switched off
+    seen = recorded(kspace)  # what the scanner left at zero holds no noise: lines, and coils that are switched off
     live, measured = seen.flatten(1).any(1), seen.any(0) & mask
     coils = int(live.sum())
     if not coils or not measured.any():
