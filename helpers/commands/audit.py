@@ -8,7 +8,7 @@ import argparse
 from functools import partial
 
 from helpers import stats
-from helpers.commands import _attacked, show
+from helpers.commands import _one_slice, show
 from helpers.commands._inputs import positive
 from helpers.data.slice import Slice
 from helpers.experiments import audit
@@ -16,7 +16,7 @@ from helpers.experiments.tables import measured
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    _attacked.add_arguments(parser, 3, audit.METHODS)
+    _one_slice.add_arguments(parser, 3, audit.METHODS)
     parser.add_argument(
         "--eps",
         type=positive,
@@ -27,9 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    slices = _attacked.slices(args, known=[audit.LINEAR])
+    slices = _one_slice.slices(args, known=[audit.LINEAR])
     work = [((name, item.identity), (name, item)) for item in slices for name in args.methods]
-    table = _attacked.table(args, audit.KEYS, slices, by_method=True)
+    table = _one_slice.table(args, audit.KEYS, slices, by_method=True)
     rows = measured(table, work, partial(one, tuple(args.eps), args.seed, args.device), args.jobs)
     show(
         stats.summary(rows, ["eps", "method", "score", "attack", "start", "climbed", "steps"], "loss").to_dict(

@@ -12,7 +12,7 @@ from functools import partial
 
 from helpers import stats
 from helpers.attacks import known
-from helpers.commands import _attacked, show
+from helpers.commands import _one_slice, show
 from helpers.commands._inputs import COUNT, positive
 from helpers.data.slice import Slice
 from helpers.experiments import transfer
@@ -20,7 +20,7 @@ from helpers.experiments.tables import measured
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    _attacked.add_arguments(parser, transfer.COUNT, transfer.METHODS)
+    _one_slice.add_arguments(parser, transfer.COUNT, transfer.METHODS)
     parser.add_argument("--eps", type=positive, nargs="+", default=transfer.EPS, help="strengths")
     parser.add_argument("--protocol", nargs="+", default=transfer.PROTOCOLS, choices=transfer.PROTOCOLS)
     steps = known.STEPS
@@ -28,9 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    slices = _attacked.slices(args)
+    slices = _one_slice.slices(args)
     work = [((protocol, item.identity), (protocol, item)) for protocol in args.protocol for item in slices]
-    table = _attacked.table(args, transfer.KEYS, slices, by_method=False)
+    table = _one_slice.table(args, transfer.KEYS, slices, by_method=False)
     rows = measured(
         table, work, partial(one, tuple(args.methods), tuple(args.eps), args.steps, args.seed, args.device), args.jobs
     )

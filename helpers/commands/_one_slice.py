@@ -1,4 +1,4 @@
-"""What `audit` and `transfer` both ask for: whose slices are attacked, by what seed, where, and which table is kept."""
+"""What commands on one slice a volume ask for: whose slices, by what seed, where, and which table is kept."""
 
 import argparse
 import shlex
@@ -15,7 +15,20 @@ from helpers.experiments.provenance import provenance
 from helpers.experiments.tables import Table
 from helpers.profiles import PROFILES
 
-PLAIN = ("data", "acquisition", "volumes", "profile", "methods", "eps", "protocol", "steps", "seed", "device", "table")
+PLAIN = (
+    "data",
+    "acquisition",
+    "volumes",
+    "profile",
+    "methods",
+    "factors",
+    "eps",
+    "protocol",
+    "steps",
+    "seed",
+    "device",
+    "table",
+)
 
 # what the keys of a row do not name; strengths, since each attack begins where that on a smaller one came to
 DEPENDS = ("data", "acquisition", "profile", "eps", "steps", "seed")
@@ -53,7 +66,8 @@ def slices(args: argparse.Namespace, known: Sequence[str] = ()) -> list[Slice]:
 
 def table(args: argparse.Namespace, keys: Sequence[str], slices: Sequence[Slice], by_method: bool) -> Table:
     """The table that is asked for, for these slices; by_method: a piece of work is one method's, else of all."""
-    args.eps = sorted(args.eps)
+    if hasattr(args, "eps"):
+        args.eps = sorted(args.eps)
     depends = {key: getattr(args, key) for key in DEPENDS if hasattr(args, key)} | {"code": __version__}
     parts = {name: methods.depends(name) for name in args.methods}
     if not by_method:

@@ -1,0 +1,44 @@
+"""One thing at a time: what each factor that scans differ in costs each method, all else equal."""
+
+from collections.abc import Iterator
+
+import torch
+
+from helpers import methods
+from helpers.data.slice import Slice
+from helpers.errors import BadInput
+from helpers.experiments import evaluate
+from helpers.shifts.factors import FACTORS
+
+METHODS = ("zero-filled", "unet", "varnet", "wavelet", "tv")
+COUNT = 10  # slices, one a volume
+KEYS = ["factor", "method", "identity"]  # what is measured in one piece: all levels of a factor
+
+
+@torch.no_grad()
+def rows(item: Slice, factor: str, name: str, seed: int = 0) -> Iterator[dict]:
+    """One method on one slice at every level of one factor: a row a level, columns of `evaluate.measure` beside it.
+
+    Masks are drawn for the volume, whatever its file has, and are the same for all levels that leave the mask and the
+    number of lines as they are. A level that this slice cannot have, such as an acceleration that its center alone
+    exceeds, has no row. level: in words; drop: what SSIM loses from the usual level to it. BadInput for an unknown
+    factor.
+    """
+    known(factor)
+    method, found = methods.load(name, source=item.source), {}
+    for level in FACTORS[factor].levels:
+        try:
+            changed, mask = FACTORS[factor].change(item, level, seed)
+        except BadInput:
+            continue
+        found[level] = evaluate.measure(name, method, changed, mask) | {"identity": item.identity}
+    usual = found[FACTORS[factor].usual]["ssim"]
+    for level, row in found.items():
+        words = level if isinstance(level, str) else f"{level:g}"
+        yield {"factor": factor, "level": words} | row | {"drop": usual - row["ssim"]}
+
+
+def known(factor: str) -> None:
+    """BadInput for a factor that there is not."""
+    if factor not in FACTORS:
+        raise BadInput(f"there is no factor {factor!r}; choose one of {', '.join(FACTORS)}")
