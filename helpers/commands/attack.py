@@ -92,7 +92,7 @@ def rows(args: argparse.Namespace, work: list, device: torch.device) -> Iterator
             attacks = attacks_on(args.method, item, seed, args.steps, args.starts, **how)
             for eps in args.eps:
                 threat = Threat(attacked, y, mask, eps, reference, score=args.loss, target=truth)
-                name, found, image = worst(make, threat, attacks, agreement(args.method, device))
+                name, found, image = worst(make, threat, attacks, agreement(args.method, device, searched=True))
                 with torch.no_grad():
                     by_chance = item.crop(make()(y + threat.noise(seed)[0], mask))
                 images = {"": image, "_noise": by_chance, "_clean": clean}

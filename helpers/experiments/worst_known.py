@@ -92,7 +92,7 @@ def _gradients(name: str, item: Slice, steps: int, seed: int) -> Climb:
             attacks = attacks_on(name, item, seed, steps if not finds else max(1, steps // 2), known=starts)
             own = {words: attack for words, attack in attacks.items() if words not in LEFT_OUT}
             own["transferred"] = lambda threat, starts=starts: tried(threat, map(threat.stretched, starts))
-            attack, found, image = worst(make, threat, own, agreement(name, threat.kspace.device))
+            attack, found, image = worst(make, threat, own, agreement(name, threat.kspace.device, searched=True))
             finds[score] = Worst(attack, found, image)
         return finds
 
