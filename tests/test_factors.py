@@ -92,6 +92,10 @@ def test_the_readout_is_longer_or_shorter_and_the_image_the_same(item):
         changed = signal.oversampled(item, times)
         assert changed.kspace.shape[-2] == 2 * round(times * item.target.shape[0] / 2)
         assert_close(item.crop(images(changed)), item.target, rtol=1e-4, atol=1e-6 * float(item.target.max()))
+    longer = signal.oversampled(item, 3)
+    assert float(noise_level(longer.kspace, whole(item)) / noise_level(item.kspace, whole(item))) == pytest.approx(
+        1, rel=0.1
+    )
     there_and_back = signal.oversampled(signal.oversampled(item, 3), 2)
     assert_close(there_and_back.kspace, item.kspace, rtol=0, atol=1e-6 * float(item.kspace.abs().max()))
     with pytest.raises(BadInput, match="1 or more times"):
@@ -153,7 +157,7 @@ def test_a_level_that_a_slice_cannot_have_is_left_out(item):
 
 
 def test_the_command_goes_on_and_takes_a_readers_method(tmp_path, monkeypatch, capsys):
-    (tmp_path / "mine.py").write_text(
+    (tmp_path / "factored.py").write_text(
         "import numpy as np\n\n"
         "def blurred(kspace, mask):\n"
         "    images = np.fft.fftshift(np.fft.ifft2(np.fft.ifftshift(kspace, (-2, -1)), norm='ortho'), (-2, -1))\n"
@@ -161,7 +165,7 @@ def test_the_command_goes_on_and_takes_a_readers_method(tmp_path, monkeypatch, c
     )
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
-    command = ["factors", "--profile", "smoke", "--volumes", "2", "--methods", "mine:blurred", "--table", "t.csv"]
+    command = ["factors", "--profile", "smoke", "--volumes", "2", "--methods", "factored:blurred", "--table", "t.csv"]
     assert main([*command, "--factors", "noise"]) == 0
     first = (tmp_path / "t.csv").read_text()
     assert main([*command, "--factors", "noise", "coils"]) == 0

@@ -21,6 +21,7 @@ SHORT = replace(
     crop=True,
     precision="bfloat16",
 )
+SIZES = {"base": SHORT, "small": replace(SHORT, options=SHORT.options | {"channels": 32})}
 STEPS = 400  # of the attack
 PULL = 0.05  # lambda_1
 

@@ -83,6 +83,11 @@ def with_clean_samples(kspace: Tensor, mask: Tensor, clean: Tensor, settings: Se
     return rss(ifft2c(torch.where(mask, clean, generated)))
 
 
+def convdecoder(kspace: Tensor, mask: Tensor, settings: Settings, seed: int = 0) -> Tensor:
+    """The notebooks' ConvDecoder, to whose image the measured samples are put back: (coil, ky, kx) to (y, x)."""
+    return with_clean_samples(kspace, mask, kspace, settings, seed)
+
+
 def normalized(image: Tensor, kspace: Tensor) -> Tensor:
     """The image of a U-Net as the notebooks leave it: in units of mean and deviation of its own zero-filled input.
 

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from helpers.data.slice import Slice
 from helpers.errors import BadInput
-from helpers.mri.fourier import center_crop, fft2c, ifft2c
-from helpers.mri.noise import noise_level
+from helpers.mri.fourier import center_crop, crop_readout, fft2c, ifft2c
+from helpers.mri.noise import noise_level, recorded
 from helpers.mri.rss import rss
 
 
@@ -22,11 +22,8 @@ def noisier(item: Slice, factor: float, seed: int = 0) -> Slice:
         raise BadInput(f"noise can be added, not taken away: a factor is 1 or more, not {factor:g}")
     if factor == 1:
         return item
-    kspace = item.kspace
-    sigma = noise_level(kspace, torch.ones(kspace.shape[-1], dtype=torch.bool, device=kspace.device))
-    generator = torch.Generator().manual_seed(item.seed(seed))
-    drawn = torch.randn(kspace.shape, dtype=kspace.dtype, generator=generator).to(kspace.device)  # variance 1/2 + 1/2
-    return replace(item, kspace=kspace + (2 * (factor**2 - 1)) ** 0.5 * sigma * drawn * (kspace != 0))
+    more = (factor**2 - 1) ** 0.5 * _sigma(item.kspace)
+    return replace(item, kspace=item.kspace + more * _noise(item, seed) * recorded(item.kspace))
 
 
 def with_coils(item: Slice, share: float) -> Slice:
@@ -57,24 +54,39 @@ def of_matrix(item: Slice, share: float) -> Slice:
     return _with_reference(item, center_crop(item.kspace, tuple(shape)), tuple(image))
 
 
-def oversampled(item: Slice, times: float) -> Slice:
-    """The slice with a readout of so many times the height of its reference: cut, or filled up with nothing.
+def oversampled(item: Slice, times: float, seed: int = 0) -> Slice:
+    """The slice with a readout of so many times the height of its reference: cut, or filled up with air.
 
-    The same columns hold the same lines: along the readout, which is sampled fully, a longer field of view is exact.
-    times: 1 or more, else BadInput.
+    The same columns hold the same lines: along the readout, which is sampled fully, another field of view is exact.
+    Air is noise, as strong as that of the scan: without it k-space would be an interpolation, whose noise every
+    estimate takes to be next to nothing. times: 1 or more, else BadInput.
     """
     if not times >= 1:
         raise BadInput(f"the readout is as long as the image or longer: 1 or more times, not {times:g}")
     rows, there = 2 * round(times * item.target.shape[0] / 2), item.kspace.shape[-2]
     if rows == there:
         return item
-    images = ifft2c(item.kspace)
     if rows < there:
-        images = center_crop(images, (rows, images.shape[-1]))
-    else:
-        before = rows // 2 - there // 2
-        images = torch.nn.functional.pad(images, (0, 0, before, rows - there - before))
-    return replace(item, kspace=fft2c(images))
+        return replace(item, kspace=crop_readout(item.kspace, rows))
+    images = ifft2c(item.kspace)
+    air = replace(item, kspace=torch.zeros_like(images[..., :1, :]).expand(*images.shape[:-2], rows, -1))
+    columns = recorded(item.kspace).any((-3, -2), keepdim=True)
+    drawn = ifft2c(columns * _noise(air, seed)) * _sigma(item.kspace)
+    before = rows // 2 - there // 2
+    drawn[..., before : before + there, :] = images
+    return replace(item, kspace=fft2c(drawn))
+
+
+def _noise(item: Slice, seed: int) -> Tensor:
+    """Noise of unit variance in real and imaginary part, of the size of the k-space."""
+    generator = torch.Generator().manual_seed(item.seed(seed))
+    drawn = torch.randn(item.kspace.shape, dtype=item.kspace.dtype, generator=generator)
+    return 2**0.5 * drawn.to(item.kspace.device)
+
+
+def _sigma(kspace: Tensor) -> Tensor:
+    """The noise level of a full k-space."""
+    return noise_level(kspace, torch.ones(kspace.shape[-1], dtype=torch.bool, device=kspace.device))
 
 
 def _with_reference(item: Slice, kspace: Tensor, shape: tuple[int, int]) -> Slice:

@@ -12,6 +12,7 @@ PUBLISHED = Settings(
 START = (10, 5)
 FITS = {
     "convdecoder": Settings(),
+    "convdecoder-small": Settings(options={"channels": 32}),
     "deep-decoder": Settings("deep-decoder"),
     "dip": Settings("dip", steps=350),  # a step of it takes nearly twice as long
     "convdecoder-attack": replace(
