@@ -110,6 +110,65 @@ def difference(table: pd.DataFrame, better: str, worse: str, score: str = "ssim"
     return interval(wide[better] - wide[worse], wide.index.get_level_values("volume"))
 
 
+@dataclass(frozen=True)
+class Gap:
+    """A difference of two means over volumes that are not the same, with its interval (Welch's t).
+
+    volumes: of the side that has fewer; spread: the standard error; freedom: its degrees.
+    """
+
+    mean: float
+    volumes: int
+    spread: float
+    freedom: float
+
+    def _reach(self) -> float:
+        return float(stats.t.ppf((1 + LEVEL) / 2, self.freedom) * self.spread)
+
+    @property
+    def low(self) -> float:
+        return self.mean - self._reach()
+
+    @property
+    def high(self) -> float:
+        return self.mean + self._reach()
+
+    def __str__(self) -> str:
+        known = f"[{self.low:.3f}, {self.high:.3f}]" if self.volumes > 1 else "(one volume)"
+        return f"{self.mean:.3f} {known}"
+
+    def p_value(self, claimed: float = 0.0) -> float:
+        """How often a difference this far from the claimed one is drawn where that is the true one, two-sided."""
+        if self.volumes < 2:
+            return np.nan
+        if not self.spread:
+            return float(self.mean == claimed)
+        return float(2 * stats.t.sf(abs(self.mean - claimed) / self.spread, self.freedom))
+
+    def beyond(self, margin: float) -> float:
+        """How often a difference as near to 0 is drawn where the true one is as large as the margin, one-sided.
+
+        Below .05 the two are equivalent to within the margin (two one-sided tests, Schuirmann 1987).
+        """
+        if self.volumes < 2:
+            return np.nan
+        if not self.spread:
+            return float(abs(self.mean) >= margin)
+        return float(stats.t.sf((margin - abs(self.mean)) / self.spread, self.freedom))
+
+
+def gap(one: Interval, other: Interval) -> Gap:
+    """The difference of two means, one minus the other, of volumes that are drawn each for itself (Welch 1947)."""
+    sides = [
+        (each.means.std(ddof=1) ** 2 / each.volumes if each.volumes > 1 else np.nan, each.volumes)
+        for each in (one, other)
+    ]
+    square = sum(variance for variance, _ in sides)
+    freedom = square**2 / sum(variance**2 / (k - 1) for variance, k in sides) if square > 0 else np.inf
+    volumes = min(one.volumes, other.volumes)
+    return Gap(one.mean - other.mean, volumes, float(np.sqrt(square)), float(freedom))
+
+
 def summary(table: pd.DataFrame, by: list[str], score: str = "ssim") -> pd.DataFrame:
     """One row a group: mean, low, high, n and volumes of a score, in the order in which the groups appear."""
     rows = [

@@ -1,0 +1,166 @@
+"""What the table of shifts says: what each family loses, whether all lose alike, and whether scores lie on a line."""
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from scipy import stats as scipy_stats
+
+from helpers import stats
+from helpers.findings import verdicts
+from helpers.mri import metrics
+
+MARGIN = 0.02  # of SSIM: drops that differ by less are alike
+LINE = 0.9  # correlation from which on points are said to lie on a line, and ranks to be kept
+RESAMPLES = 2000
+
+
+def one(table: pd.DataFrame, shift: str, protocol: str, domain: str) -> pd.DataFrame:
+    """The rows of one shift; BadInput is for the caller: an empty table where there are none."""
+    keys = {"shift": shift, "protocol": protocol, "domain": domain}
+    return table[(table[list(keys)] == pd.Series(keys)).all(axis=1)]
+
+
+def by_volume(rows: pd.DataFrame, side: str, score: str) -> pd.DataFrame:
+    """Mean scores of the variants of each family on one side: a row a volume, a column a family and variant."""
+    chosen = rows[rows["side"] == side]
+    return chosen.pivot_table(index="volume", columns=["family", "variant"], values=score, aggfunc="mean", sort=False)
+
+
+def families(rows: pd.DataFrame, side: str, score: str) -> pd.DataFrame:
+    """The same as means over the variants of a family, of volumes that all of them have: a column a family."""
+    wide = by_volume(rows, side, score)
+    return pd.DataFrame({name: wide[name].dropna().mean(axis=1) for name in wide.columns.unique(0)})
+
+
+def drops(rows: pd.DataFrame, score: str = "ssim", side: str = "out") -> dict[str, stats.Gap]:
+    """What each family loses of a score from the side "in" to another one, as a difference over volumes."""
+    before, after = (families(rows, each, score) for each in ("in", side))
+    return {name: stats.gap(_mean(before[name]), _mean(after[name])) for name in before if name in after}
+
+
+def differences(rows: pd.DataFrame, score: str = "ssim", side: str = "out") -> dict[tuple[str, str], stats.Gap]:
+    """How much more the first family of a pair loses than the second, over the volumes that both were measured on."""
+    before, after = (families(rows, each, score) for each in ("in", side))
+    names = [name for name in before if name in after]
+    return {
+        (a, b): stats.gap(_mean(before[a] - before[b]), _mean(after[a] - after[b])) for a, b in combinations(names, 2)
+    }
+
+
+def points(rows: pd.DataFrame, score: str = "ssim", side: str = "out") -> pd.DataFrame:
+    """Every variant as a point: its mean on either side with its interval, a row a family and variant."""
+    found = {}
+    for words, each in (("in", "in"), ("out", side)):
+        wide = by_volume(rows, each, score)
+        for key in wide:
+            measured = _mean(wide[key])
+            found.setdefault(key, {}).update(
+                {words: measured.mean, f"{words}_low": measured.low, f"{words}_high": measured.high}
+            )
+    return pd.DataFrame.from_dict(found, orient="index").rename_axis(["family", "variant"]).dropna(subset=["in", "out"])
+
+
+def line(rows: pd.DataFrame, score: str = "ssim", side: str = "out", seed: int = 0) -> pd.DataFrame:
+    """The line through the points of all variants: slope, offset, r and rank correlation, each with its interval.
+
+    offset: what is lost, on the line, by a method of the mean score inside. Intervals are of a bootstrap over the
+    volumes of either side, percentiles, since the points of one volume hang together. A row a number.
+    """
+    sides = [by_volume(rows, each, score) for each in ("in", side)]
+    common = [key for key in sides[0] if key in sides[1]]
+    chance, drawn = np.random.default_rng(seed), []
+    for resample in range(RESAMPLES + 1):
+        means = []
+        for wide in sides:
+            values = wide[common].to_numpy()
+            chosen = chance.integers(len(values), size=len(values)) if resample else np.arange(len(values))
+            means.append(_column_means(values[chosen], values))
+        drawn.append(_fit(*means))
+    values = np.array(drawn)
+    low, high = np.nanquantile(values[1:], [(1 - stats.LEVEL) / 2, (1 + stats.LEVEL) / 2], axis=0)
+    names = ("slope", "offset", "r", "rank correlation")
+    return pd.DataFrame({"value": values[0], "low": low, "high": high}, index=pd.Index(names, name="line"))
+
+
+def effective(rows: pd.DataFrame, score: str = "ssim", side: str = "out") -> pd.Series:
+    """How far each variant lies above the line through all: effective robustness (Taori et al. 2020)."""
+    found = points(rows, score, side)
+    slope, intercept = np.polyfit(found["in"], found["out"], 1)
+    return (found["out"] - slope * found["in"] - intercept).rename(f"above the line, {metrics.SCORES[score]}")
+
+
+def judged(
+    table: pd.DataFrame,
+    shift: str,
+    domain: str,
+    scores: Sequence[str] = ("ssim", "ssim_object"),
+    margin: float = MARGIN,
+) -> pd.DataFrame:
+    """The paper's claims on one shift: what was measured and the verdict, a column a protocol and score.
+
+    That each family loses, tested together with Holm's correction over the whole table; that all lose alike, which
+    holds where every pair of families is equivalent to within the margin, and fails where any pair is not, corrected
+    for their number; that scores lie on a line and keep their ranks, which holds where the interval of r is above LINE.
+    """
+    lost, cells = {}, {}
+    for protocol in table["protocol"].unique():
+        rows = one(table, shift, protocol, domain)
+        for score in scores if len(rows) else ():
+            column = f"{protocol}, {metrics.SCORES[score]}"
+            lost |= {(f"{name} loses", column): found for name, found in drops(rows, score).items()}
+            cells[f"all lose alike, to {margin:g}", column] = alike(differences(rows, score), margin)
+            fitted = line(rows, score)
+            cells["scores in and out lie on a line", column] = _on_a_line(fitted.loc["r"], rows)
+            cells["the ranking is kept", column] = _on_a_line(fitted.loc["rank correlation"], rows)
+    for key, said in zip(lost, verdicts.verdicts(list(lost.values()))):
+        cells[key] = f"{lost[key]}: {verdicts.worded(*said)}"
+    wide = pd.Series(cells).unstack()
+    order = list(dict.fromkeys(words for words, _ in [*lost, *cells]))
+    columns = list(dict.fromkeys(column for _, column in lost))
+    return wide.loc[order, columns].fillna("not measured").rename_axis(index=f"claim, {shift}, made on {domain}")
+
+
+def alike(pairs: dict[tuple[str, str], stats.Gap], margin: float = MARGIN) -> str:
+    """Whether all pairs lose alike, in words: the pair that differs most, and the verdict.
+
+    Equivalence has to be shown for every pair, so that the weakest decides and none is corrected; that one pair differs
+    by more than the margin is enough for the contrary, so that the strongest is corrected for the number of pairs.
+    """
+    (a, b), most = max(pairs.items(), key=lambda each: abs(each[1].mean))
+    words = f"{a} against {b} {most}"
+    if min(each.volumes for each in pairs.values()) < verdicts.LEAST:
+        return f"{words}: {verdicts.verdict(min(pairs.values(), key=lambda each: each.volumes))}"
+    if max(each.beyond(margin) for each in pairs.values()) < 1 - stats.LEVEL:
+        return f"{words}: supported"
+    apart = stats.holm([each.p_value(np.sign(each.mean) * margin) for each in pairs.values()])
+    beyond = [p < 1 - stats.LEVEL and abs(each.mean) > margin for p, each in zip(apart, pairs.values())]
+    return f"{words}: {'contradicted' if any(beyond) else 'undecided'}"
+
+
+def _mean(values: pd.Series) -> stats.Interval:
+    values = values.dropna()
+    return stats.interval(values.to_numpy(), values.index)
+
+
+def _column_means(values: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Means of what was measured; where a resample holds none of it, the mean of all."""
+    there = ~np.isnan(values)
+    means = np.where(there, values, 0).sum(0) / np.maximum(there.sum(0), 1)
+    return np.where(there.any(0), means, np.nanmean(whole, axis=0))
+
+
+def _fit(before: np.ndarray, after: np.ndarray) -> tuple[float, float, float, float]:
+    slope, intercept = np.polyfit(before, after, 1)
+    offset = before.mean() - (slope * before.mean() + intercept)
+    return slope, offset, np.corrcoef(before, after)[0, 1], scipy_stats.spearmanr(before, after).statistic
+
+
+def _on_a_line(r: pd.Series, rows: pd.DataFrame) -> str:
+    words = f"{r['value']:.3f} [{r['low']:.3f}, {r['high']:.3f}]"
+    volumes = min(rows.groupby("side")["volume"].nunique())
+    if volumes < verdicts.LEAST:
+        return f"{words}: no verdict, {volumes} volumes"
+    said = "supported" if r["low"] > LINE else "contradicted" if r["high"] < LINE else "undecided"
+    return f"{words}: {said}"

@@ -1,0 +1,126 @@
+"""What is said of shifts: planted tables in which all is alike, or one family is not, or the line is known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats as scipy_stats
+
+from helpers import stats
+from helpers.findings import shifts
+
+
+def planted(drop, volumes=20, noise=0.01, seed=0, slope=1.0):
+    """A table in which each family loses what `drop` says: three variants each, scores that volumes share."""
+    chance, rows = np.random.default_rng(seed), []
+    quality = {"unet": 0.85, "varnet": 0.9, "wavelet": 0.75, "tv": 0.8}
+    for side in ("in", "out"):
+        for volume in range(volumes):
+            luck = 0.05 * chance.standard_normal()
+            for family, mean in quality.items():
+                for variant, more in (("base", 0), ("small", -0.02), ("large", 0.01)):
+                    score = mean + more
+                    if side == "out":
+                        score = 0.8 + slope * (score - 0.8) - drop[family]
+                    rows.append(
+                        {
+                            "shift": "site",
+                            "protocol": "corrected",
+                            "domain": "knee",
+                            "side": side,
+                            "family": family,
+                            "variant": variant,
+                            "volume": f"{side}-{volume}",
+                            "ssim": score + luck + noise * chance.standard_normal(),
+                        }
+                    )
+    return pd.DataFrame(rows)
+
+
+ALIKE = dict.fromkeys(("unet", "varnet", "wavelet", "tv"), 0.08)
+
+
+def test_welch_is_scipys():
+    chance = np.random.default_rng(0)
+    one, other = chance.standard_normal(9), 0.3 + 2 * chance.standard_normal(14)
+    found = stats.gap(stats.interval(one, range(9)), stats.interval(other, range(14)))
+    expected = scipy_stats.ttest_ind(one, other, equal_var=False)
+    assert found.p_value() == pytest.approx(expected.pvalue)
+    assert (found.low, found.high) == pytest.approx(tuple(expected.confidence_interval()))
+    assert found.volumes == 9
+
+
+def test_equivalence_is_two_one_sided_tests():
+    chance = np.random.default_rng(0)
+    one, other = 0.01 * chance.standard_normal(20), 0.01 * chance.standard_normal(20)
+    found = stats.gap(stats.interval(one, range(20)), stats.interval(other, range(20)))
+    sides = [
+        scipy_stats.ttest_ind(one, other + sign * 0.02, equal_var=False, alternative=way).pvalue
+        for sign, way in ((1, "less"), (-1, "greater"))
+    ]
+    assert found.beyond(0.02) == pytest.approx(max(sides))
+    assert found.beyond(0.02) < 0.05 < found.beyond(0.001)
+
+
+def test_what_was_planted_is_found():
+    table = planted(ALIKE | {"wavelet": 0.15})
+    rows = shifts.one(table, "site", "corrected", "knee")
+    for name, found in shifts.drops(rows).items():
+        assert found.low < (0.15 if name == "wavelet" else 0.08) < found.high
+    found = shifts.differences(rows)
+    assert found["unet", "wavelet"].mean == pytest.approx(-0.07, abs=0.01)
+    assert found["unet", "varnet"].low < 0 < found["unet", "varnet"].high
+
+
+def test_volumes_that_are_hard_for_all_do_not_blur_who_loses_more():
+    """Luck of .05 a volume is shared: the drop itself is known to .03, differences of drops to .01."""
+    rows = planted(ALIKE)
+    drop, apart = shifts.drops(rows)["unet"], shifts.differences(rows)["unet", "varnet"]
+    assert drop.high - drop.low > 4 * (apart.high - apart.low)
+
+
+@pytest.mark.parametrize(
+    ("drop", "volumes", "said"),
+    [
+        (ALIKE, 20, "supported"),
+        (ALIKE | {"wavelet": 0.15}, 20, "contradicted"),
+        (ALIKE | {"wavelet": 0.1}, 20, "undecided"),  # just as far apart as the margin
+        (ALIKE, 5, "no verdict, 5 volumes"),
+    ],
+)
+def test_the_verdict_on_all_alike(drop, volumes, said):
+    assert shifts.alike(shifts.differences(planted(drop, volumes))).endswith(f": {said}")
+
+
+def test_the_line_is_the_one_that_was_planted():
+    for slope in (1.0, 0.6):
+        found = shifts.line(planted(ALIKE, noise=0.003, slope=slope))
+        assert found.loc["slope", "low"] < slope < found.loc["slope", "high"]
+        assert found.loc["r", "value"] > 0.99 and found.loc["r", "low"] > 0.95
+    above = shifts.effective(planted(ALIKE | {"tv": 0.0}, noise=0.001))
+    assert above.groupby("family").mean().idxmax() == "tv" and above.sum() == pytest.approx(0, abs=1e-9)
+
+
+def test_chance_makes_no_line():
+    rows = planted(ALIKE)
+    chance = np.random.default_rng(1)
+    rows.loc[rows["side"] == "out", "ssim"] = chance.random((rows["side"] == "out").sum())
+    assert shifts.line(rows).loc["r", "low"] < shifts.LINE
+
+
+def test_all_claims_of_a_shift_stand_in_one_table():
+    table = planted(ALIKE)
+    found = shifts.judged(table, "site", "knee", scores=["ssim"])
+    (column,) = found.columns
+    assert column == "corrected, SSIM" and len(found) == 7
+    assert all(cell.endswith(": supported") for cell in found[column]), found
+    other = shifts.judged(planted(dict.fromkeys(ALIKE, 0.0)), "site", "knee", scores=["ssim"])
+    assert not any("supported" in other.loc[f"{name} loses", column] for name in ALIKE)
+
+
+def test_families_on_fewer_volumes_are_compared_on_what_they_share():
+    rows = planted(ALIKE)
+    few = rows["volume"].isin([f"{side}-{n}" for side in ("in", "out") for n in range(12)])
+    rows = rows[(rows["family"] != "tv") | few]
+    assert shifts.drops(rows)["tv"].volumes == 12 and shifts.drops(rows)["unet"].volumes == 20
+    assert shifts.differences(rows)["unet", "tv"].volumes == 12
+    assert np.isfinite(shifts.line(rows).to_numpy()).all()
