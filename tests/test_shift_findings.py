@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
 
-from helpers import stats
+from helpers import figures, stats
 from helpers.findings import shifts
+from helpers.shifts.factors import FACTORS, in_words
 
 
 def planted(drop, volumes=20, noise=0.01, seed=0, slope=1.0):
@@ -124,3 +125,23 @@ def test_families_on_fewer_volumes_are_compared_on_what_they_share():
     assert shifts.drops(rows)["tv"].volumes == 12 and shifts.drops(rows)["unet"].volumes == 20
     assert shifts.differences(rows)["unet", "tv"].volumes == 12
     assert np.isfinite(shifts.line(rows).to_numpy()).all()
+
+
+def test_the_figure_of_a_shift_has_every_variant_and_says_how_many_volumes():
+    figure = figures.shifts.sides(planted(ALIKE), "site", ["knee"])
+    (axes,) = figure.axes
+    assert len(axes.containers) == 12 and "n = 20 volumes a side" in axes.get_title()
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(ALIKE)
+
+
+def test_the_figure_of_factors_has_a_panel_each_and_marks_the_usual_level():
+    rows = [
+        {"factor": name, "level": in_words(level), "method": "tv", "volume": str(volume), "ssim": 0.8 - 0.01 * volume}
+        for name in ("noise", "mask")
+        for level in FACTORS[name].levels
+        for volume in range(3)
+    ]
+    figure = figures.shifts.factors(pd.DataFrame(rows))
+    noise, mask = sorted(figure.axes, key=lambda axes: axes.get_xlabel(), reverse=True)
+    assert noise.get_xlabel() == FACTORS["noise"].words and len(mask.get_xticks()) == len(FACTORS["mask"].levels)
+    assert "n = 3 volumes" in figure.get_supylabel()

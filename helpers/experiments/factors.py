@@ -8,7 +8,7 @@ from helpers import methods
 from helpers.data.slice import Slice
 from helpers.errors import BadInput
 from helpers.experiments import evaluate
-from helpers.shifts.factors import FACTORS
+from helpers.shifts.factors import FACTORS, in_words
 
 METHODS = ("zero-filled", "unet", "varnet", "wavelet", "tv")
 COUNT = 10  # slices, one a volume
@@ -34,8 +34,7 @@ def rows(item: Slice, factor: str, name: str, seed: int = 0) -> Iterator[dict]:
         found[level] = evaluate.measure(name, method, changed, mask) | {"identity": item.identity}
     usual = found[FACTORS[factor].usual]["ssim"]
     for level, row in found.items():
-        words = level if isinstance(level, str) else f"{level:g}"
-        yield {"factor": factor, "level": words} | row | {"drop": usual - row["ssim"]}
+        yield {"factor": factor, "level": in_words(level)} | row | {"drop": usual - row["ssim"]}
 
 
 def known(factor: str) -> None:

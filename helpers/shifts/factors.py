@@ -27,6 +27,11 @@ class Factor:
     change: Callable[[Slice, Level, int], tuple[Slice, Tensor]]
 
 
+def in_words(level: Level) -> str:
+    """A level as tables have it."""
+    return level if isinstance(level, str) else f"{level:g}"
+
+
 def _by_mask(option: str, item: Slice, level: Level, seed: int) -> tuple[Slice, Tensor]:
     return item, measured(item, **{option: level}, seed=seed)
 

@@ -1,0 +1,95 @@
+"""Figures of shifts: scores on one side against those on the other, and what one factor at a time costs."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from helpers import stats
+from helpers.figures.look import COLORS, color
+from helpers.findings import shifts
+from helpers.mri import metrics
+from helpers.shifts.factors import FACTORS, in_words
+
+MARKERS = {"base": "o", "small": "v", "large": "^", "haar": "s", "dct": "D", "half": "<", "double": ">"}
+
+
+def sides(
+    table: pd.DataFrame,
+    shift: str,
+    domains: Sequence[str],
+    protocol: str = "corrected",
+    score: str = "ssim",
+    size: float = 4.4,
+) -> Figure:
+    """Figures 2, 4 and 6: the score of every variant elsewhere against that where it was made, one panel a domain.
+
+    Bars are 95 % intervals over volumes; gray: nothing lost; dashed: the line through all variants.
+    """
+    figure, grid = plt.subplots(1, len(domains), figsize=(size * len(domains) + 1.6, size), squeeze=False)
+    for axes, domain in zip(grid.flat, domains, strict=True):
+        rows = shifts.one(table, shift, protocol, domain)
+        found = shifts.points(rows, score)
+        for (family, variant), row in found.iterrows():
+            bars = (
+                [[row[side] - row[f"{side}_low"]] for side in ("in", "out")],
+                [[row[f"{side}_high"] - row[side]] for side in ("in", "out")],
+            )
+            x, y = ([[low[0]], [high[0]]] for low, high in zip(*bars, strict=True))
+            label = family if variant == "base" else None
+            axes.errorbar(
+                row["in"],
+                row["out"],
+                y,
+                x,
+                fmt=MARKERS.get(variant, "P"),
+                color=color(family),
+                label=label,
+                linewidth=1,
+            )
+        low, high = min(found[["in", "out"]].min()), max(found[["in", "out"]].max())
+        ends = np.array([low - 0.05, high + 0.05])
+        axes.plot(ends, ends, color=COLORS["zero-filled"], linewidth=1, zorder=0)
+        slope, intercept = np.polyfit(found["in"], found["out"], 1)
+        axes.plot(ends, slope * ends + intercept, "--", color="0.3", linewidth=1, zorder=0)
+        counts = rows.groupby(["side", "family"])["volume"].nunique()
+        n = " to ".join(f"{count}" for count in sorted({counts.min(), counts.max()}))
+        words = metrics.SCORES[score]
+        axes.set(xlim=ends, ylim=ends, xlabel=f"{words} where it was made", ylabel=f"{words} elsewhere")
+        axes.set_title(f"{shift}, made on {domain}, n = {n} volumes a side", fontsize=12)
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside right center", fontsize=11)
+    return figure
+
+
+def factors(table: pd.DataFrame, score: str = "ssim", size: float = 3.2) -> Figure:
+    """What one thing at a time costs: the score of each method against the level of each factor, one panel a factor.
+
+    table: of `experiments.factors.rows`; bands are 95 % intervals over volumes, the dotted line is the usual level.
+    """
+    names = [name for name in FACTORS if name in set(table["factor"])]
+    across = min(3, len(names))
+    lines = -(-len(names) // across)
+    figure, grid = plt.subplots(lines, across, figsize=(size * across + 1, size * lines), squeeze=False, sharey=True)
+    for axes in grid.flat[len(names) :]:
+        axes.set_axis_off()
+    for axes, name in zip(grid.flat, names, strict=False):
+        rows, factor = table[table["factor"] == name], FACTORS[name]
+        levels = [in_words(level) for level in factor.levels if in_words(level) in set(rows["level"])]
+        found = stats.summary(rows, ["method", "level"], score)
+        for method in [each for each in COLORS if each in set(rows["method"])] + sorted(
+            set(rows["method"]) - set(COLORS)
+        ):
+            one = found[found["method"] == method].set_index("level").reindex(levels)
+            axes.plot(range(len(levels)), one["mean"], "o-", color=color(method), label=method, markersize=4)
+            axes.fill_between(range(len(levels)), one["low"], one["high"], color=color(method), alpha=0.15, linewidth=0)
+        axes.axvline(levels.index(in_words(factor.usual)), color="0.6", linestyle=":", linewidth=1, zorder=0)
+        axes.set_xticks(range(len(levels)), [each.removeprefix("as ") for each in levels], fontsize=9)
+        axes.set_xlabel(factor.words, fontsize=11)
+    if score.startswith("ssim"):  # of a few volumes intervals reach beyond
+        grid[0, 0].set_ylim(0, 1)
+    grid[0, 0].legend(fontsize=9, loc="lower left")
+    n = table["volume"].nunique()
+    figure.supylabel(f"{metrics.SCORES[score]} (mean, 95 % interval; n = {n} volumes)", fontsize=12)
+    return figure
