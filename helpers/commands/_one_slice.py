@@ -15,27 +15,15 @@ from helpers.experiments.provenance import provenance
 from helpers.experiments.tables import Table
 from helpers.profiles import PROFILES
 
-PLAIN = (
-    "data",
-    "acquisition",
-    "volumes",
-    "profile",
-    "methods",
-    "factors",
-    "eps",
-    "protocol",
-    "steps",
-    "seed",
-    "device",
-    "table",
-)
+WHAT = ("data", "acquisition", "volumes", "profile", "methods")
+PLAIN = (*WHAT, "factors", "eps", "protocol", "steps", "seed", "device", "table")
 
 # what the keys of a row do not name; strengths, since each attack begins where that on a smaller one came to
 DEPENDS = ("data", "acquisition", "profile", "eps", "steps", "seed")
 
 
 def add_arguments(parser: argparse.ArgumentParser, volumes: int, chosen: Sequence[str]) -> None:
-    """The options that both have; volumes, chosen: their defaults of --volumes and --methods."""
+    """The options that all of them have; volumes, chosen: their defaults of --volumes and --methods."""
     parser.add_argument("--data", default="knee", help="a source, a file or a folder (default: knee)")
     parser.add_argument("--acquisition", help='of the slices, "" for any (default: CORPD_FBK of knees, else any)')
     parser.add_argument("--volumes", type=COUNT, default=volumes, help=f"one slice of each (default: {volumes})")

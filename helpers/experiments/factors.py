@@ -32,7 +32,7 @@ def rows(item: Slice, factor: str, name: str, seed: int = 0) -> Iterator[dict]:
         except BadInput:
             continue
         found[level] = evaluate.measure(name, method, changed, mask) | {"identity": item.identity}
-    usual = found[FACTORS[factor].usual]["ssim"]
+    usual = found.get(FACTORS[factor].usual, {}).get("ssim", float("nan"))
     for level, row in found.items():
         yield {"factor": factor, "level": in_words(level)} | row | {"drop": usual - row["ssim"]}
 

@@ -17,7 +17,7 @@ RESAMPLES = 2000
 
 
 def one(table: pd.DataFrame, shift: str, protocol: str, domain: str) -> pd.DataFrame:
-    """The rows of one shift; BadInput is for the caller: an empty table where there are none."""
+    """The rows of one shift under one protocol; none where it was not measured."""
     keys = {"shift": shift, "protocol": protocol, "domain": domain}
     return table[(table[list(keys)] == pd.Series(keys)).all(axis=1)]
 
