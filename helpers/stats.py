@@ -133,9 +133,7 @@ class Gap:
     def high(self) -> float:
         return self.mean + self._reach()
 
-    def __str__(self) -> str:
-        known = f"[{self.low:.3f}, {self.high:.3f}]" if self.volumes > 1 else "(one volume)"
-        return f"{self.mean:.3f} {known}"
+    __str__ = Interval.__str__
 
     def p_value(self, claimed: float = 0.0) -> float:
         """How often a difference this far from the claimed one is drawn where that is the true one, two-sided."""

@@ -11,7 +11,7 @@ from helpers.data import open_data
 from helpers.data.slice import Slice
 from helpers.errors import BadInput
 from helpers.experiments import evaluate
-from helpers.mri.noise import noise_level
+from helpers.mri.noise import noise_level, recorded
 from helpers.profiles import Profile
 
 RANKED_BY = "irim-knee"  # none of the methods whose robustness is asked for
@@ -52,7 +52,7 @@ def high_frequencies(kspace: Tensor, clean: bool = False) -> float:
     power = kspace.abs().square().sum((-3, -2)).double()
     if clean:
         whole = torch.ones(width, dtype=torch.bool, device=kspace.device)
-        entries = (kspace != 0).sum((-3, -2))
+        entries = recorded(kspace).sum((-3, -2))
         power = (power - 2 * noise_level(kspace, whole).double().square() * entries).clamp(min=0)
     return float(1 - power[center].sum() / power.sum())
 

@@ -22,11 +22,13 @@ def mask(item: Slice, seed: int = 0) -> Tensor:
     """
     if item.mask is not None:
         return item.mask
-    reach = reconstruction.REACH
-    if item.target is not None:
-        reach = min(reach, item.target.shape[-1] // 2)
     drawn = volume_seed(item.seeded_by, seed)
-    return reconstruction.mask(item.kspace.shape[-1], drawn, reach=reach).to(item.kspace.device)
+    return reconstruction.mask(item.kspace.shape[-1], drawn, reach=reach(item)).to(item.kspace.device)
+
+
+def reach(item: Slice) -> int:
+    """How many lines from the center the notebooks' mask of a slice goes: half the width of their image, or of its."""
+    return min(reconstruction.REACH, reconstruction.REACH if item.target is None else item.target.shape[-1] // 2)
 
 
 @torch.no_grad()

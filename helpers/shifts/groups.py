@@ -30,8 +30,9 @@ class Variant:
 def variants(family: str, domain: str) -> Iterator[Variant]:
     """The variants of a family that were made on a domain, a drawn source; a reader's method is the only one."""
     if family in NETWORKS:
+        anatomy = methods.ANATOMY.get(domain, methods.STAND_IN)
         for variant, size in SIZES.items():
-            name = f"{family}-{methods.ANATOMY[domain]}{size}"
+            name = f"{family}-{anatomy}{size}"
             yield Variant(family, variant, name, partial(methods.load, name))
     elif family == "tv":
         tuned = methods.tuned("tv", domain)["lam"]

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from helpers.data.slice import Slice
 from helpers.mri import masks
-from helpers.published import reconstruction
+from helpers.published import protocol, reconstruction
 
 PUBLISHED = "as published"  # by coins, redrawn until the count fits, with the outermost lines left out
 
@@ -18,8 +18,7 @@ def measured(
     """
     shape, drawn = tuple(item.kspace.shape[-2:]), masks.volume_seed(item.seeded_by, seed)
     if kind == PUBLISHED:
-        reach = reconstruction.REACH if item.target is None else item.target.shape[-1] // 2
-        found = reconstruction.mask(shape[1], drawn, acceleration, center_fraction, min(reach, reconstruction.REACH))
+        found = reconstruction.mask(shape[1], drawn, acceleration, center_fraction, protocol.reach(item))
     else:
         found = masks.mask(kind, shape, acceleration, center_fraction, drawn)
     return found.to(item.kspace.device)
