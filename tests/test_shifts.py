@@ -1,6 +1,7 @@
 """Laws of distribution shifts: none costs nothing, units change no corrected score, and what the published fixes do."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -10,11 +11,11 @@ from helpers import methods, published
 from helpers.__main__ import main
 from helpers.data.scanner import draw_volume
 from helpers.errors import BadInput
-from helpers.experiments import hard, shifts
+from helpers.experiments import hard, shifts, tables
 from helpers.mri.fourier import fft2c, ifft2c
 from helpers.mri.rss import rss
 from helpers.profiles import profile
-from helpers.shifts import groups
+from helpers.shifts import groups, like
 from helpers.shifts.lines import PUBLISHED, measured
 
 SMOKE = profile("smoke")
@@ -31,6 +32,34 @@ def test_a_shift_from_a_domain_to_itself_costs_nothing_to_the_bit():
         for family in ("unet", "varnet", "wavelet", "tv"):
             before, after = (shifts.row(item, side, family, "base") for side in (start, end))
             assert before | {"side": "out"} == after
+
+
+def test_a_scan_made_like_another_is_like_it(stanford):
+    (first,) = shifts.slices("knee", SMOKE, 1)
+    found = like.differences([first], [stanford])
+    assert like.differences([first], [first]) == {} and set(found) == {like.NOISE, like.REFERENCE}
+    assert found[like.NOISE] == pytest.approx(first.snr / stanford.snr)
+    for thing, level in found.items():
+        changed = like.like(first, thing, level)
+        assert changed.snr == pytest.approx(stanford.snr) and like.differences([changed], [stanford]) == {}
+        assert torch.equal(changed.target, first.target) == (thing == like.NOISE)
+    few = like.like(first, like.COILS, 0.5)
+    assert like.differences([first], [few]) == {like.COILS: 0.5}
+    coarse = like.like(first, like.MATRIX, 0.5)
+    assert like.differences([first], [coarse]) == {like.MATRIX: 0.5}
+
+
+def test_a_shift_is_measured_on_a_readers_folder_in_the_place_of_drawn_slices(tmp_path):
+    words = ["--source", "brain", "--volumes", "2", "--slices", "1", "--profile", "smoke"]
+    assert main(["data", str(tmp_path), *words]) == 0
+    options = {"families": ["unet"], "profile": SMOKE, "variants": 1}
+    drawn, yours = (shifts.live("anatomy", data=data, **options) for data in ("", str(tmp_path)))
+    keys = ["protocol", "domain", "side", "volume"]
+    assert len(drawn) == len(yours) and set(yours["slices"]) == {"knee", str(tmp_path)}
+    assert len(drawn.merge(yours, on=[*keys, "acquisition"])) == len(drawn), "the same slices in another place"
+    site = shifts.live("site", data=str(tmp_path), **options)
+    assert set(site["domain"]) == {"brain"} and set(site["slices"]) == {"brain", str(tmp_path)}
+    assert not site.duplicated(keys).any()
 
 
 def test_the_units_of_the_second_site_change_no_corrected_score_and_ruin_the_published_l1(stanford):
@@ -106,8 +135,8 @@ def test_hard_slices_are_the_lowest_tenth_one_a_volume():
     assert ranking.loc[found, "volume"].is_unique and ranking.loc[found, "ssim"].is_monotonic_increasing
     others = hard.places(ranking, False, 4)
     assert others == [2, 7, 12, 17]
-    with pytest.raises(BadInput, match="fewer than two volumes"):
-        hard.places(ranking.head(5), True, 20)
+    with pytest.raises(BadInput, match="no slice with a reference"):
+        hard.places(ranking.head(0), True, 20)
 
 
 def test_noise_is_high_frequencies_that_are_no_anatomy():
@@ -132,11 +161,14 @@ def test_the_command_goes_on_where_it_was_and_takes_readers_methods_and_folders(
         assert main(["data", name, "--source", source, "--volumes", "2", "--profile", "smoke"]) == 0
     command = ["shifts", "--from", "here", "--to", "there", "--table", "t.csv", "--families"]
     assert main([*command, "wavelet"]) == 0
-    first = pd.read_csv("t.csv", keep_default_na=False)
-    assert len(first) == 2 * 2 * 3 and set(first["shift"]) == {"yours"} and set(first["domain"]) == {"knee"}
+    first = tables.read(Path("t.csv"))
+    whole = first[first["side"].isin(["in", "out"])]
+    assert len(whole) == 2 * 2 * 3 and set(first["shift"]) == {"yours"} and set(first["domain"]) == {"knee"}
+    # the drawn brains are noisier than the drawn knees
+    assert set(first["side"]) == {"in", "out", like.NOISE, like.REFERENCE} and (first["level"] > 1).sum() == 2 * 2
     assert main([*command, "wavelet", "shifted:plain"]) == 0
-    both = pd.read_csv("t.csv", keep_default_na=False)
-    assert len(both) == 16 and len(both.merge(first)) == len(first)
+    both = tables.read(Path("t.csv"))
+    assert len(both) == 16 + 8 and len(both.merge(first)) == len(first)
     assert main(["shifts", "--from", "here", "--table", "u.csv"]) == 2
     assert "two sides" in capsys.readouterr().err
 

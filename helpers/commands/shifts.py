@@ -10,7 +10,7 @@ on at a time, on one thread each. Examples, all of it and your method between yo
 
 import argparse
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -65,8 +65,9 @@ def run(args: argparse.Namespace) -> int:
     sets = {name: shifts.slices(name, profile(args.profile), args.volumes, ranking) for name in names}
     if args.to is not None:
         sides = [replace(side, domain=sets[getattr(args, "from")][0].source) for side in sides]
+    sides += shifts.parts(sides, sets)
     table = Table(args.table, shifts.KEYS, partial(made, args), depends(args), parts(args, sides))
-    work = list(pieces(args, sides, sets))
+    work = list(shifts.pieces(sides, args.families, sets, args.variants))
     rows = measured(table, work, partial(one, args.seed, args.device), args.jobs)
     show(stats.summary(rows, shifts.KEYS[:-1]).to_dict("records"), args.json)
     return 0
@@ -96,17 +97,6 @@ def rank(seed: int, arguments: tuple[str, int, int]) -> list[dict]:
     """The row of one slice that is ranked, drawn where it is worked on."""
     size, volumes, place = arguments
     return [hard.row(hard.ranked(profile(size), volumes), place, seed)]
-
-
-def pieces(args: argparse.Namespace, sides: Sequence[Side], sets: Mapping[str, Sequence[Slice]]):
-    """What is to be measured: the key of each row, and its arguments."""
-    for side in sides:
-        for family in args.families:
-            few = sets[side.slices][: shifts.FITTED if family == "convdecoder" else None]
-            for member in shifts.members(side, family)[: args.variants]:
-                for item in few:
-                    key = (side.shift, side.protocol, side.domain, side.side, family, member.variant, item.identity)
-                    yield key, (item, side, family, member.variant)
 
 
 def one(seed: int, device: str, arguments: tuple[Slice, Side, str, str]) -> list[dict]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from helpers import methods
 from helpers.data import open_data
@@ -21,9 +22,16 @@ CENTER = 0.07  # share of the columns that hold low frequencies: the center of t
 KEYS = ["place"]
 
 
-def ranked(profile: Profile, volumes: int = VOLUMES) -> Sequence[Slice]:
-    """The slices that are ranked, drawn when they are asked for."""
-    return open_data("knee", profile=profile, split="test", volumes=volumes, slices=SLICES)
+def ranked(profile: Profile, volumes: int = VOLUMES, source: str = "knee") -> Sequence[Slice]:
+    """The slices that are ranked, drawn or read when they are asked for; source: a drawn one, a file or a folder."""
+    return open_data(source, profile=profile, split="test", volumes=volumes, slices=SLICES)
+
+
+def table(profile: Profile, volumes: int = VOLUMES, source: str = "knee", seed: int = 0) -> pd.DataFrame:
+    """All that have a reference, ranked here and now: one row of `row` each."""
+    slices = ranked(profile, volumes, source)
+    places = [place for place in range(len(slices)) if slices[place].target is not None]
+    return pd.DataFrame([row(slices, place, seed) for place in tqdm(places, "slices to rank")])
 
 
 @torch.no_grad()
@@ -61,13 +69,12 @@ def places(ranking: pd.DataFrame, hard: bool, count: int) -> list[int]:
     """The places of the slices of a side, one a volume: of the lowest `SHARE` the worst of each volume, worst first.
 
     ranking: rows of `row` with their `place` among the slices that were ranked; not hard: the middle slice of each of
-    the first volumes, whatever its rank. BadInput for fewer than two volumes.
+    the first volumes, whatever its rank. BadInput for an empty ranking.
     """
+    if ranking.empty:
+        raise BadInput("no slice with a reference was ranked, so that none is hard")
     if hard:
         ordered = ranking.sort_values("ssim", kind="stable").head(max(1, round(SHARE * len(ranking))))
     else:
         ordered = ranking[ranking.groupby("volume")["slice"].transform("median") == ranking["slice"]]
-    found = ordered.drop_duplicates("volume")["place"].head(count).astype(int).tolist()
-    if len(found) < 2:
-        raise BadInput("the lowest tenth of the ranked slices is of fewer than two volumes; rank more")
-    return found
+    return ordered.drop_duplicates("volume")["place"].head(count).astype(int).tolist()

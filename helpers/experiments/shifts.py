@@ -1,12 +1,13 @@
 """Distribution shifts (Figures 2, 4, 6): every method where it was made and elsewhere, as published and corrected."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
 import torch
+from tqdm import tqdm
 
-from helpers import published
+from helpers import methods, published
 from helpers.data import open_data
 from helpers.data.slice import Slice
 from helpers.errors import BadInput
@@ -14,7 +15,7 @@ from helpers.experiments import hard
 from helpers.methods.border import called
 from helpers.mri import masks, metrics
 from helpers.profiles import Profile
-from helpers.shifts import groups, signal
+from helpers.shifts import groups, like, signal
 from helpers.shifts.groups import Variant
 from helpers.shifts.lines import PUBLISHED, measured
 
@@ -23,8 +24,9 @@ KEYS = ["shift", "protocol", "domain", "side", "family", "variant", "identity"]
 SECOND = "stanford"  # the second site, whose scans differ in more than what they show
 COUNT = 20  # slices of a side, one a volume
 FITTED = 12  # of them that un-trained networks are measured on
+RAW = "readout as it is"  # the second site's scans without the readout that the first site's have
 SHIFTS = {  # name: the domains, and for each the sides, "in" first: whose slices, and under which mask
-    "site": {"knee": {"in": ("fat-suppressed", "random"), "out": (SECOND, "random")}},
+    "site": {"knee": {"in": ("fat-suppressed", "random"), "out": (SECOND, "random"), RAW: (SECOND, "random")}},
     "anatomy": {
         "knee": {"in": ("knee", "random"), "out": ("brain", "random"), "mask": ("knee", "equispaced")},
         "brain": {"in": ("brain", "random"), "out": ("knee", "random"), "mask": ("brain", "equispaced")},
@@ -34,11 +36,15 @@ SHIFTS = {  # name: the domains, and for each the sides, "in" first: whose slice
 PUBLISHED_MASK = {"brain": "equispaced"}  # theirs changes with the anatomy
 YOURS = "yours"  # the shift between two of a reader's folders
 CENTER = {"corrected": 0.08, "published": 0.07}
+PARTS = (*like.THINGS, RAW)  # sides that tell what a shift is made of, for the first variant of each family
 
 
 @dataclass(frozen=True)
 class Side:
-    """One side of a shift: what was trained or tuned on `domain`, measured under a kind of mask on a set of slices."""
+    """One side of a shift: what was trained or tuned on `domain`, measured under a kind of mask on a set of slices.
+
+    level: of a side of `like.THINGS`, by how much the slices are made like those of the other side.
+    """
 
     shift: str
     protocol: str
@@ -46,10 +52,11 @@ class Side:
     side: str
     slices: str
     mask: str
+    level: float | None = None
 
 
 def sides(shift: str, protocol: str) -> Iterator[Side]:
-    """The sides of a shift, as published without the one that changes the mask alone. BadInput for unknown names."""
+    """The sides of a shift, as published the two that the paper has. BadInput for unknown names."""
     for name, value, known in (("shift", shift, SHIFTS), ("protocol", protocol, PROTOCOLS)):
         if value not in known:
             raise BadInput(f"there is no {name} {value!r}; choose one of {', '.join(known)}")
@@ -57,7 +64,7 @@ def sides(shift: str, protocol: str) -> Iterator[Side]:
         for side, (slices, mask) in both.items():
             if protocol == "published":
                 mask = PUBLISHED_MASK.get(slices, PUBLISHED)
-            if side != "mask" or protocol == "corrected":
+            if side in ("in", "out") or protocol == "corrected":
                 yield Side(shift, protocol, domain, side, slices, mask)
 
 
@@ -67,14 +74,30 @@ def between(start: str, end: str, domain: str) -> Iterator[Side]:
         yield Side(YOURS, "corrected", domain, side, name, "random")
 
 
-def slices(name: str, profile: Profile, count: int = COUNT, ranking: pd.DataFrame | None = None) -> list[Slice]:
+def of_yours(side: Side, data: str, anatomy: str) -> Side:
+    """The same side with a reader's slices, of that anatomy, in the place of drawn ones.
+
+    They are the second site, with the first drawn and of their anatomy; one of the two anatomies; or those of which
+    hard ones are found (see `slices`).
+    """
+    if side.shift == "site":
+        first = "brain" if anatomy == "brain" else side.slices
+        return replace(side, domain=anatomy, slices=data if side.slices == SECOND else first)
+    if side.shift == "hard":
+        return replace(side, domain=anatomy)
+    return replace(side, slices=data if side.slices == anatomy else side.slices)
+
+
+def slices(
+    name: str, profile: Profile, count: int = COUNT, ranking: pd.DataFrame | None = None, source: str = "knee"
+) -> list[Slice]:
     """The slices of a side, one a volume.
 
-    name: "knee", "brain", "stanford", or a reader's file or folder; "fat-suppressed" knees; "any" and "hard", knees
-    that were ranked, see `hard.places`. BadInput for fewer than two.
+    name: "knee", "brain", "stanford", or a reader's file or folder; "fat-suppressed" knees; "any" and "hard", those of
+    `source` that were ranked, see `hard.places`. BadInput where none has a reference.
     """
     if name in ("any", "hard"):
-        ranked = hard.ranked(profile, ranking["volume"].nunique())
+        ranked = hard.ranked(profile, ranking["volume"].nunique(), source)
         return [ranked[place] for place in hard.places(ranking, name == "hard", count)]
     source, suffix = ("knee", "FS_FBK") if name == "fat-suppressed" else (name, "")
     found: dict[str, Slice] = {}
@@ -83,15 +106,69 @@ def slices(name: str, profile: Profile, count: int = COUNT, ranking: pd.DataFram
             found.setdefault(item.volume, item)
         if len(found) == count:
             break
-    if len(found) < 2:
-        raise BadInput(f"{name} has fewer than two volumes with a reference; a side of a shift needs more")
+    if not found:
+        raise BadInput(f"{name} has no volume with a reference, so that nothing can be scored on it")
     return list(found.values())
+
+
+def parts(sides: Sequence[Side], sets: Mapping[str, Sequence[Slice]]) -> Iterator[Side]:
+    """For each corrected shift its first side once more, made like the other in one thing at a time (`like`).
+
+    sets: the slices of all sides by name.
+    """
+    for start in sides:
+        for end in sides:
+            same = all(getattr(start, key) == getattr(end, key) for key in ("shift", "protocol", "domain"))
+            if same and start.protocol == "corrected" and (start.side, end.side) == ("in", "out"):
+                for thing, level in like.differences(sets[start.slices], sets[end.slices]).items():
+                    yield replace(start, side=thing, level=level)
 
 
 def members(side: Side, family: str) -> list[Variant]:
     """What a family has on the domain of a side, under its protocol."""
     found = groups.variants if side.protocol == "corrected" else groups.as_published
     return list(found(family, side.domain))
+
+
+def pieces(
+    sides: Sequence[Side], families: Sequence[str], sets: Mapping[str, Sequence[Slice]], variants: int | None = None
+) -> Iterator[tuple[tuple, tuple]]:
+    """What is to be measured: the key of each row, `KEYS`, and the arguments of `row` that give it.
+
+    families: also a reader's methods; sets: the slices of all sides by name; variants: at most so many of each family.
+    """
+    for side in sides:
+        for family in families:
+            few = sets[side.slices][: FITTED if family == "convdecoder" else None]
+            for member in members(side, family)[: 1 if side.side in PARTS else variants]:
+                for item in few:
+                    key = (side.shift, side.protocol, side.domain, side.side, family, member.variant, item.identity)
+                    yield key, (item, side, family, member.variant)
+
+
+def live(
+    shift: str,
+    families: Sequence[str],
+    profile: Profile,
+    data: str = "",
+    seed: int = 0,
+    variants: int | None = None,
+) -> pd.DataFrame:
+    """The rows of a shift, measured here and now on as many volumes a side as the profile has.
+
+    data: a reader's slices, which take the place of drawn ones (`of_yours`), "" for none; other arguments as in
+    `pieces`. BadInput where the data hold no reference.
+    """
+    found = [side for protocol in PROTOCOLS for side in sides(shift, protocol)]
+    if data:
+        anatomy = methods.ANATOMY.get(slices(data, profile, 1)[0].source, methods.STAND_IN)
+        found = [of_yours(side, data, anatomy) for side in found]
+    ranking = hard.table(profile, 2 * profile.volumes, data or "knee", seed) if shift == "hard" else None
+    names = dict.fromkeys(side.slices for side in found)
+    sets = {name: slices(name, profile, profile.volumes, ranking, data or "knee") for name in names}
+    found += parts(found, sets)
+    work = list(pieces(found, families, sets, variants))
+    return pd.DataFrame([row(*arguments, seed) for _, arguments in tqdm(work, f"shift, {shift}")])
 
 
 @torch.no_grad()
@@ -105,6 +182,8 @@ def row(item: Slice, side: Side, family: str, variant: str, seed: int = 0) -> di
     """
     (member,) = (each for each in members(side, family) if each.variant == variant)
     seen = (corrected if side.protocol == "corrected" else as_published)(item, side)
+    if side.level is not None:
+        seen = like.like(seen, side.side, side.level, seed)
     doubled = side.protocol == "published" and side.slices == SECOND and family == "varnet"
     if doubled:
         seen = replace(seen, kspace=published.site.doubled(seen.kspace))
@@ -115,7 +194,8 @@ def row(item: Slice, side: Side, family: str, variant: str, seed: int = 0) -> di
         scores = metrics.scores(image, seen.target, seen.peak)
     else:
         scores = published.protocol.scores(family, image, seen.target, y)
-    return {
+    made = {"level": side.level} if side.level is not None else {}
+    return made | {
         "shift": side.shift,
         "protocol": side.protocol,
         "domain": side.domain,
@@ -136,7 +216,7 @@ def row(item: Slice, side: Side, family: str, variant: str, seed: int = 0) -> di
 
 def corrected(item: Slice, side: Side) -> Slice:
     """A scan at the resolution of the first site's: the readout filled up where it is no longer than the image."""
-    return signal.oversampled(item, 2) if side.slices == SECOND else item
+    return signal.oversampled(item, 2) if side.slices == SECOND and side.side != RAW else item
 
 
 def as_published(item: Slice, side: Side) -> Slice:

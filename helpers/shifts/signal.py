@@ -23,7 +23,8 @@ def noisier(item: Slice, factor: float, seed: int = 0) -> Slice:
     if factor == 1:
         return item
     more = (factor**2 - 1) ** 0.5 * _sigma(item.kspace)
-    return replace(item, kspace=item.kspace + more * _noise(item, seed) * recorded(item.kspace))
+    snr = item.snr and item.snr / factor
+    return replace(item, kspace=item.kspace + more * _noise(item, seed) * recorded(item.kspace), snr=snr)
 
 
 def with_coils(item: Slice, share: float) -> Slice:
