@@ -6,7 +6,9 @@ import pytest
 from scipy import stats as scipy_stats
 
 from helpers import figures, stats
+from helpers.experiments.shifts import RAW
 from helpers.findings import shifts
+from helpers.shifts import like
 from helpers.shifts.factors import FACTORS, in_words
 
 
@@ -125,6 +127,41 @@ def test_families_on_fewer_volumes_are_compared_on_what_they_share():
     assert shifts.drops(rows)["tv"].volumes == 12 and shifts.drops(rows)["unet"].volumes == 20
     assert shifts.differences(rows)["unet", "tv"].volumes == 12
     assert np.isfinite(shifts.line(rows).to_numpy()).all()
+
+
+def taken_apart():
+    """A table whose drop of .08 is .03 of noise, .01 of the reference's, .02 of the readout, and .02 of subjects."""
+    table = planted(dict.fromkeys(ALIKE, 0.06), noise=0.001)
+    first, second = (table[(table["side"] == side) & (table["variant"] == "base")] for side in ("in", "out"))
+    changed = ((first, like.NOISE, 0.03), (first, like.REFERENCE, 0.04), (second, RAW, 0.02))
+    more = [rows.assign(side=side, ssim=rows["ssim"] - lost) for rows, side, lost in changed]
+    return pd.concat([table, *more], ignore_index=True)
+
+
+def test_a_shift_is_taken_apart_as_it_was_put_together():
+    found = shifts.made_of(taken_apart())
+    assert list(found.columns) == list(ALIKE)
+    for name in found:
+        means = found[name].map(lambda part: part.mean)
+        assert means.drop("the whole shift").sum() == pytest.approx(means["the whole shift"])
+        expected = {"noise that the methods see": 0.03, "noise in the reference": 0.01, RAW: 0.02}
+        assert means[list(expected)].to_dict() == pytest.approx(expected)
+    figure = figures.shifts.parts(found)
+    assert len(figure.axes[0].get_yticks()) == 5 and "n = 20 to 20" in figure.axes[0].get_xlabel()
+
+
+def test_what_tunes_itself_is_held_against_what_was_tuned():
+    for drop, said in ((0.0, "supported"), (0.08, "undecided"), (0.16, "contradicted")):
+        table = planted(ALIKE | {"unet": drop})
+        found = shifts.closed(table, {"unet": "wavelet", "nobody": "tv"})
+        assert len(found) == 1 and found["more"].iloc[0].endswith(f": {said}")
+
+
+def test_the_slices_that_lose_most_are_found():
+    here, there = planted(ALIKE), planted(dict.fromkeys(ALIKE, 0.0))
+    here["volume"] = here["volume"].str.replace("out", "in")
+    here.loc[(here["side"] == "out") & (here["volume"] == "in-7"), "ssim"] -= 0.5
+    assert shifts.worst(here, there, "varnet", 3)[0] == "in-7"
 
 
 def test_the_figure_of_a_shift_has_every_variant_and_says_how_many_volumes():

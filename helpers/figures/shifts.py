@@ -63,6 +63,52 @@ def sides(
     return figure
 
 
+def parts(found: pd.DataFrame, score: str = "ssim", size: float = 8.0) -> Figure:
+    """What a shift is made of (`findings.shifts.made_of`): for each part a bar a family, with its 95 % interval."""
+    figure, axes = plt.subplots(figsize=(size, 0.5 + 0.24 * found.size))
+    thick = 0.8 / len(found.columns)
+    for number, name in enumerate(found):
+        places = [row + (number + 0.5) * thick - 0.4 for row in range(len(found))]
+        means = np.array([part.mean for part in found[name]])
+        reach = np.array([[part.mean - part.low, part.high - part.mean] for part in found[name]]).T
+        axes.barh(places, means, thick, color=color(name), label=name)
+        axes.errorbar(means, places, xerr=reach, fmt="none", ecolor="0.2", elinewidth=1)
+    axes.axvline(0, color="0.4", linewidth=1)
+    axes.set_yticks(range(len(found)), found.index)
+    axes.invert_yaxis()
+    axes.grid(axis="y", visible=False)
+    n = [part.volumes for part in found.to_numpy().flat]
+    axes.set_xlabel(f"lost of {metrics.SCORES[score]} (n = {min(n)} to {max(n)} volumes a side)")
+    axes.legend(fontsize=10)
+    return figure
+
+
+def hardness(ranking: pd.DataFrame, size: float = 4.2) -> Figure:
+    """The SSIM of every ranked slice against the SNR of its reference and its high frequencies; hard ones are filled.
+
+    ranking: rows of `experiments.hard.row` with the column `hard` of `findings.hard.marked`.
+    """
+    words = {
+        "snr": "SNR of the reference",
+        "high": "high frequencies, share of the energy",
+        "high_clean": "the same, without the noise's",
+    }
+    figure, grid = plt.subplots(1, 3, figsize=(3 * size, size), sharey=True)
+    for axes, (name, label) in zip(grid, words.items(), strict=True):
+        for marker, (acquisition, rows) in zip("osD^v<>P", ranking.groupby("acquisition"), strict=False):
+            for hard, group in rows.groupby("hard"):
+                face = "#882255" if hard else "none"
+                edge = "#882255" if hard else "0.55"
+                axes.scatter(group[name], group["ssim"], 14, marker=marker, facecolors=face, edgecolors=edge)
+            axes.scatter([], [], 30, marker=marker, facecolors="none", edgecolors="0.3", label=acquisition)
+        axes.set(xlabel=label, xscale="log")
+    grid[0].set_ylabel(f"{metrics.SCORES['ssim']} of the i-RIM")
+    grid[0].legend(fontsize=9)
+    n = ranking["volume"].nunique()
+    grid[1].set_title(f"{len(ranking)} slices of {n} volumes; filled: the hard ones", fontsize=12)
+    return figure
+
+
 def factors(table: pd.DataFrame, score: str = "ssim", size: float = 3.2) -> Figure:
     """What one thing at a time costs: the score of each method against the level of each factor, one panel a factor.
 

@@ -1,6 +1,7 @@
 """What the table of shifts says: what each family loses, whether all lose alike, and whether scores lie on a line."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -8,12 +9,22 @@ import pandas as pd
 from scipy import stats as scipy_stats
 
 from helpers import stats
+from helpers.experiments.shifts import RAW
 from helpers.findings import verdicts
 from helpers.mri import metrics
+from helpers.shifts import like
 
 MARGIN = 0.02  # of SSIM: drops that differ by less are alike
 LINE = 0.9  # correlation from which on points are said to lie on a line, and ranks to be kept
 RESAMPLES = 2000
+BASE = "base"  # the variant that every family has, and that alone tells what a shift is made of
+PARTS = {  # of a shift: what is lost from one side to another that differs from it in one thing
+    "noise that the methods see": ("in", like.NOISE),
+    "noise in the reference": (like.NOISE, like.REFERENCE),
+    "fewer coils": ("in", like.COILS),
+    "a coarser matrix": ("in", like.MATRIX),
+    RAW: ("out", RAW),
+}
 
 
 def one(table: pd.DataFrame, shift: str, protocol: str, domain: str) -> pd.DataFrame:
@@ -84,6 +95,16 @@ def line(rows: pd.DataFrame, score: str = "ssim", side: str = "out", seed: int =
     return pd.DataFrame({"value": values[0], "low": low, "high": high}, index=pd.Index(names, name="line"))
 
 
+def worst(rows: pd.DataFrame, other: pd.DataFrame, family: str, count: int, score: str = "ssim") -> list[str]:
+    """The volumes on which a family loses most by having been made on the first domain and not on the second.
+
+    rows, other: the rows of the two domains of a shift, whose sides "out" and "in" are of the same slices.
+    """
+    made_there, made_elsewhere = (families(each, side, score) for each, side in ((other, "in"), (rows, "out")))
+    lost = made_there[family] - made_elsewhere[family]
+    return lost.dropna().sort_values(ascending=False).index[:count].tolist()
+
+
 def effective(rows: pd.DataFrame, score: str = "ssim", side: str = "out") -> pd.Series:
     """How far each variant lies above the line through all: effective robustness (Taori et al. 2020)."""
     found = points(rows, score, side)
@@ -120,6 +141,45 @@ def judged(
     order = list(dict.fromkeys(words for words, _ in [*lost, *cells]))
     columns = list(dict.fromkeys(column for _, column in lost))
     return wide.loc[order, columns].fillna("not measured").rename_axis(index=f"claim, {shift}, made on {domain}")
+
+
+def made_of(rows: pd.DataFrame, score: str = "ssim") -> pd.DataFrame:
+    """What the drop of each family is made of, as far as one thing at a time tells: a row a part, a column a family.
+
+    rows: of one shift under one protocol; of each family the variant "base" counts. Parts are paired differences over
+    the volumes of the side that was changed; what is left is the whole less all of them, the sides' subjects above all.
+    Cells: `stats.Interval` or `stats.Gap`, NaN where a part was not measured.
+    """
+    base = rows[rows["variant"] == BASE]
+    sides = {side: families(base, side, score) for side in base["side"].unique()}
+    there = {words: pair for words, pair in PARTS.items() if set(pair) <= set(sides)}
+    whole, found = RAW if RAW in sides else "out", {}
+    for name in [name for name in sides["in"] if name in sides[whole]]:
+        parts = {words: sides[a][name] - sides[b][name] for words, (a, b) in there.items() if name in sides[b]}
+        first, second = (sides[side][name] for side in ("in", "out"))
+        rest = first - sum(part for words, part in parts.items() if words != RAW)
+        found[name] = {"the whole shift": stats.gap(_mean(first), _mean(sides[whole][name]))}
+        found[name] |= {words: _mean(part) for words, part in parts.items()}
+        found[name]["left"] = stats.gap(_mean(rest), _mean(second))
+    return pd.DataFrame(found)
+
+
+def closed(rows: pd.DataFrame, pairs: Mapping[str, str], score: str = "ssim") -> pd.DataFrame:
+    """Whether a method that tunes itself on the scan loses less than the one that was tuned on the first side.
+
+    pairs: the first to the second. A row a pair: what each loses, and by how much more the second does, with the
+    verdicts on the claim that it does, judged together.
+    """
+    base = rows[rows["variant"] == BASE]
+    lost, more = drops(base, score), differences(base, score)
+    more |= {(b, a): replace(gap, mean=-gap.mean) for (a, b), gap in more.items()}
+    there = {(its_own, other): more[other, its_own] for its_own, other in pairs.items() if (other, its_own) in more}
+    found = {}
+    for (its_own, other), said in zip(there, verdicts.verdicts(list(there.values()))):
+        words = f"tuned on the scan, {other} loses less than tuned on the first side"
+        found[words] = {"tuned on the scan loses": lost[its_own], "tuned on the first side loses": lost[other]}
+        found[words]["more"] = f"{there[its_own, other]}: {verdicts.worded(*said)}"
+    return pd.DataFrame.from_dict(found, orient="index").rename_axis("claim")
 
 
 def alike(pairs: dict[tuple[str, str], stats.Gap], margin: float = MARGIN) -> str:

@@ -1,0 +1,119 @@
+"""What the ranking of slices says: who is hard, whether that is noise or anatomy, and how much of it is the scan."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from helpers import stats
+from helpers.experiments.hard import SHARE
+from helpers.findings import verdicts
+
+RESAMPLES = 1000
+PREDICTORS = {
+    "snr": "log of the SNR of the reference",
+    "high_clean": "high frequencies, without the noise's",
+}
+
+
+def marked(ranking: pd.DataFrame) -> pd.DataFrame:
+    """The ranking with a column `hard`: whether a slice is among the lowest `SHARE` by SSIM."""
+    lowest = ranking.sort_values("ssim", kind="stable").head(max(1, round(SHARE * len(ranking))))
+    return ranking.assign(hard=ranking.index.isin(lowest.index))
+
+
+def composition(ranking: pd.DataFrame) -> pd.DataFrame:
+    """Of what acquisitions the hard slices are, beside all: shares, median SNR, and how many are hard."""
+    found = marked(ranking)
+    groups = found.groupby("acquisition")
+    return pd.DataFrame(
+        {
+            "share of all": groups.size() / len(found),
+            "share of the hard": groups["hard"].sum() / found["hard"].sum(),
+            "hard of its own": groups["hard"].mean(),
+            "median SNR": groups["snr"].median(),
+            "volumes": groups["volume"].nunique(),
+        }
+    )
+
+
+def more_high_frequencies(ranking: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    """The supplement's claim: hard slices have more energy at high frequencies, with the noise's and without.
+
+    The difference of means over slices, hard less the others, of all and within acquisitions (each slice less the mean
+    of its acquisition); intervals are of a bootstrap over volumes, whose slices hang together.
+    """
+    found, rows = marked(ranking), {}
+    for name, words in (("high", "share of the energy"), ("high_clean", "the same, without the noise's")):
+        inside = found[name] - found.groupby("acquisition")[name].transform("mean")
+        for values, which in ((found[name], "all slices"), (inside, "within acquisitions")):
+            table = pd.DataFrame({"value": values, "hard": found["hard"], "volume": found["volume"]})
+            rows[words, which] = _resampled(table, _difference, seed)
+    return _worded(rows, found["volume"].nunique()).rename_axis(["high frequencies of hard slices, less others'", "of"])
+
+
+def regression(ranking: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    """What SSIM goes with: least squares on the noise of the reference and on what of high frequencies is anatomy.
+
+    Coefficients are changes of SSIM by one standard deviation of a predictor, the other held; of all slices and within
+    acquisitions. Intervals are of a bootstrap over volumes.
+    """
+    table = ranking.assign(snr=np.log(ranking["snr"])).dropna(subset=[*PREDICTORS, "ssim"])
+    rows = {}
+    for which in ("all slices", "within acquisitions"):
+        values = table[[*PREDICTORS, "ssim"]]
+        if which != "all slices":
+            values = values - values.groupby(table["acquisition"]).transform("mean")
+        values = values.assign(**{name: values[name] / values[name].std() for name in PREDICTORS})
+        coefficients = _resampled(values.assign(volume=table["volume"]), _least_squares, seed)
+        for number, words in enumerate(PREDICTORS.values()):
+            rows[words, which] = tuple(each[number] for each in coefficients)
+    return _worded(rows, table["volume"].nunique()).rename_axis(["SSIM by one standard deviation of", "of"])
+
+
+def explained(ranking: pd.DataFrame) -> pd.Series:
+    """The share of the variance of SSIM that the noise of the reference explains, high frequencies, and both."""
+    table = ranking.assign(snr=np.log(ranking["snr"])).dropna(subset=[*PREDICTORS, "ssim"])
+    chosen = {words: [name] for name, words in PREDICTORS.items()} | {"both": list(PREDICTORS)}
+    return pd.Series({words: _r_squared(table[names], table["ssim"]) for words, names in chosen.items()})
+
+
+def _r_squared(predictors: pd.DataFrame, values: pd.Series) -> float:
+    design = np.column_stack([np.ones(len(values)), predictors])
+    residual = values - design @ np.linalg.lstsq(design, values, rcond=None)[0]
+    return float(1 - residual.var() / values.var())
+
+
+def _difference(table: pd.DataFrame) -> float:
+    return table.loc[table["hard"], "value"].mean() - table.loc[~table["hard"], "value"].mean()
+
+
+def _least_squares(table: pd.DataFrame) -> np.ndarray:
+    design = np.column_stack([np.ones(len(table)), table[list(PREDICTORS)]])
+    return np.linalg.lstsq(design, table["ssim"], rcond=None)[0][1:]
+
+
+def _resampled(table: pd.DataFrame, statistic: Callable, seed: int) -> tuple:
+    """A statistic of rows, the ends of its interval by percentiles over resampled volumes, and its p-value of zero."""
+    chance, parts = np.random.default_rng(seed), list(table.groupby("volume").indices.values())
+    drawn = []
+    for _ in range(RESAMPLES):
+        chosen = chance.integers(len(parts), size=len(parts))
+        drawn.append(statistic(table.iloc[np.concatenate([parts[number] for number in chosen])]))
+    low, high = np.nanquantile(drawn, [(1 - stats.LEVEL) / 2, (1 + stats.LEVEL) / 2], axis=0)
+    beyond = np.minimum((np.array(drawn) <= 0).sum(0), (np.array(drawn) >= 0).sum(0))
+    return statistic(table), low, high, np.minimum(2 * (1 + beyond) / (1 + RESAMPLES), 1)
+
+
+def _worded(rows: dict[tuple, tuple], volumes: int) -> pd.DataFrame:
+    """Numbers with their intervals and the verdicts on "above zero", which are judged together."""
+    few = f"no verdict, {volumes} volume" + "s" * (volumes > 1) if volumes < verdicts.LEAST else ""
+    found = {}
+    corrected = stats.holm([p for *_, p in rows.values()])
+    for (key, (value, low, high, p)), together in zip(rows.items(), corrected):
+        said, alone = (
+            "undecided" if not each < 1 - stats.LEVEL else "supported" if value > 0 else "contradicted"
+            for each in (together, p)
+        )
+        found[key] = {"above zero": f"{value:.3f} [{low:.3f}, {high:.3f}]: {few or verdicts.worded(said, alone)}"}
+    return pd.DataFrame.from_dict(found, orient="index").set_axis(pd.MultiIndex.from_tuples(found))
