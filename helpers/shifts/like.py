@@ -34,8 +34,8 @@ def differences(first: Sequence[Slice], second: Sequence[Slice]) -> dict[str, fl
 def like(item: Slice, thing: str, level: float, seed: int = 0) -> Slice:
     """The slice as scans of the other site are in one of `THINGS`, by a level of `differences`.
 
-    Noise is added either to what methods see alone, or to the reference as well, which is how the other site's own
-    references are: then part of what is lost is the score's and no method's.
+    Noise is added either to what methods see, and its floor to the reference, or its grain to the reference as well,
+    which is how the other site's own references are: then part of what is lost is the score's and no method's.
     """
     if thing == COILS:
         return signal.with_coils(item, level)

@@ -13,18 +13,21 @@ from helpers.mri.rss import rss
 
 
 def noisier(item: Slice, factor: float, seed: int = 0) -> Slice:
-    """The slice with `factor` times the noise that it has, its reference as it was; 1 changes nothing, to the bit.
+    """The slice with `factor` times the noise that it has; 1 changes nothing, to the bit.
 
     White Gaussian noise of sigma sqrt(factor^2 - 1) is added to what was recorded, sigma by `noise_level`: lines that
-    the scanner left at zero stay so. BadInput for a factor below 1.
+    the scanner left at zero stay so. The reference keeps its grain, and gets the floor that this noise gives a root of
+    a sum of squares on average: a method that knows its noise reproduces that floor, and loses nothing by it here.
+    BadInput for a factor below 1.
     """
     if not factor >= 1:
         raise BadInput(f"noise can be added, not taken away: a factor is 1 or more, not {factor:g}")
     if factor == 1:
         return item
-    more = (factor**2 - 1) ** 0.5 * _sigma(item.kspace)
-    snr = item.snr and item.snr / factor
-    return replace(item, kspace=item.kspace + more * _noise(item, seed) * recorded(item.kspace), snr=snr)
+    more, there = (factor**2 - 1) ** 0.5 * _sigma(item.kspace), recorded(item.kspace)
+    floor = 2 * len(item.kspace) * more**2 * there.float().mean()
+    kspace, target = item.kspace + more * _noise(item, seed) * there, (item.target**2 + floor).sqrt()
+    return replace(item, kspace=kspace, target=target, snr=item.snr and item.snr / factor)
 
 
 def with_coils(item: Slice, share: float) -> Slice:
