@@ -1,12 +1,15 @@
 """Laws of the factors: the usual level changes nothing, and each other one changes what it says and nothing else."""
 
 from dataclasses import replace
+from itertools import product
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 from torch.testing import assert_close
 
+from helpers import findings
 from helpers.__main__ import main
 from helpers.data.scanner import draw_volume
 from helpers.errors import BadInput
@@ -16,7 +19,7 @@ from helpers.mri.noise import noise_level, recorded
 from helpers.mri.rss import rss
 from helpers.profiles import profile
 from helpers.shifts import signal, subject
-from helpers.shifts.factors import FACTORS
+from helpers.shifts.factors import FACTORS, in_words
 from helpers.shifts.lines import measured
 
 
@@ -156,6 +159,24 @@ def test_a_level_that_a_slice_cannot_have_is_left_out(item):
     narrow = replace(narrow, target=center_crop(images(narrow), (item.target.shape[0], 8)))
     assert [row["level"] for row in factors.rows(narrow, "center", "zero-filled")] == ["0.02", "0.04", "0.08", "0.16"]
     assert [row["level"] for row in factors.rows(narrow, "mask", "zero-filled")][:1] == ["random"]
+
+
+def test_who_loses_more_is_told_where_the_most_is_lost():
+    """Planted: noise costs the network .1 and the solver .02 at its worst level, and motion both the same."""
+    chance, made = np.random.default_rng(0), []
+    costs = {"noise": {"unet": 0.1, "wavelet": 0.02}, "motion": {"unet": 0.05, "wavelet": 0.05}}
+    for factor, volume, name in product(costs, range(10), ("unet", "wavelet")):
+        levels = FACTORS[factor].levels
+        for number, level in enumerate(levels):
+            drop = costs[factor][name] * number / (len(levels) - 1)
+            score = 0.8 - drop + 0.002 * chance.standard_normal()
+            row = {"factor": factor, "level": in_words(level), "method": name, "volume": f"v{volume}", "drop": drop}
+            made.append(row | {"ssim": score})
+    lost = findings.factors.lost(pd.DataFrame(made))
+    assert list(lost) == [f"{FACTORS[name].words}: {in_words(FACTORS[name].levels[-1])}" for name in costs]
+    found = findings.factors.judged(lost)["unet loses more than wavelet"]
+    assert found.iloc[0].endswith(": supported") and found.iloc[1].endswith(": undecided")
+    assert findings.factors.costs(lost).iloc[0]["unet"].startswith(("0.10", "0.099", "0.098"))
 
 
 def test_the_command_goes_on_and_takes_a_readers_method(tmp_path, monkeypatch, capsys):

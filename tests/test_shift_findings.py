@@ -147,7 +147,7 @@ def test_a_shift_is_taken_apart_as_it_was_put_together():
         expected = {"noise that the methods see": 0.03, "noise in the reference": 0.01, RAW: 0.02}
         assert means[list(expected)].to_dict() == pytest.approx(expected)
     figure = figures.shifts.parts(found)
-    assert len(figure.axes[0].get_yticks()) == 5 and "n = 20 to 20" in figure.axes[0].get_xlabel()
+    assert len(figure.axes[0].get_yticks()) == 5 and "n = 20 volumes" in figure.axes[0].get_xlabel()
 
 
 def test_what_tunes_itself_is_held_against_what_was_tuned():

@@ -16,7 +16,7 @@ from helpers.mri.fourier import fft2c, ifft2c
 from helpers.mri.rss import rss
 from helpers.profiles import profile
 from helpers.shifts import groups, like
-from helpers.shifts.lines import PUBLISHED, measured
+from helpers.shifts.lines import COINS, CUT, PUBLISHED, measured
 
 SMOKE = profile("smoke")
 
@@ -121,7 +121,24 @@ def test_masks_change_with_the_anatomy_as_published_and_not_as_corrected():
         for protocol in shifts.PROTOCOLS
     }
     assert kinds["corrected"] == {"knee": "random", "brain": "random"}
-    assert kinds["published"] == {"knee": PUBLISHED, "brain": "equispaced"}
+    assert kinds["published"] == {"knee": PUBLISHED, "brain": CUT}
+    for shift in ("site", "hard"):  # facts 1.3: those notebooks leave no line out
+        assert {side.mask for side in shifts.sides(shift, "published")} == {COINS}
+
+
+@pytest.mark.parametrize(("whole", "cut"), [(COINS, PUBLISHED), ("equispaced", CUT)])
+def test_the_notebooks_leave_out_lines_beyond_the_image_and_draw_none_in_their_place(whole, cut):
+    (item,) = shifts.slices("knee", SMOKE, 1)
+    before, after = (measured(item, kind) for kind in (whole, cut))
+    outside = (torch.arange(72) - 36).abs() > item.target.shape[1] // 2
+    assert torch.equal(after, before & ~outside) and (before & outside).any()
+
+
+def test_the_varnet_is_shown_more_of_the_second_site_than_the_others():
+    (stanford,) = shifts.slices("stanford", SMOKE, 1)
+    (side,) = (each for each in shifts.sides("site", "published") if each.side == "out")
+    others, varnet = (shifts.row(stanford, side, family, "base")["acceleration"] for family in ("unet", "varnet"))
+    assert others == pytest.approx(4, abs=0.1) and 2.2 < varnet < 3
     with pytest.raises(BadInput, match="no shift 'time'"):
         list(shifts.sides("time", "corrected"))
 

@@ -1,8 +1,10 @@
 """One thing at a time: what each factor that scans differ in costs each method, all else equal."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+import pandas as pd
 import torch
+from tqdm import tqdm
 
 from helpers import methods
 from helpers.data.slice import Slice
@@ -35,6 +37,12 @@ def rows(item: Slice, factor: str, name: str, seed: int = 0) -> Iterator[dict]:
     usual = found.get(FACTORS[factor].usual, {}).get("ssim", float("nan"))
     for level, row in found.items():
         yield {"factor": factor, "level": in_words(level)} | row | {"drop": usual - row["ssim"]}
+
+
+def live(slices: Sequence[Slice], names: Sequence[str], chosen: Sequence[str], seed: int = 0) -> pd.DataFrame:
+    """The rows of methods on slices at all levels of the chosen factors, measured here and now."""
+    work = [(item, factor, name, seed) for item in slices for factor in chosen for name in names]
+    return pd.DataFrame([row for arguments in tqdm(work, "factors") for row in rows(*arguments)])
 
 
 def known(factor: str) -> None:

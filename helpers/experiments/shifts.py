@@ -17,7 +17,7 @@ from helpers.mri import masks, metrics
 from helpers.profiles import Profile
 from helpers.shifts import groups, like, signal
 from helpers.shifts.groups import Variant
-from helpers.shifts.lines import PUBLISHED, measured
+from helpers.shifts.lines import COINS, CUT, PUBLISHED, measured
 
 PROTOCOLS = ("corrected", "published")
 KEYS = ["shift", "protocol", "domain", "side", "family", "variant", "identity"]
@@ -33,7 +33,7 @@ SHIFTS = {  # name: the domains, and for each the sides, "in" first: whose slice
     },
     "hard": {"knee": {"in": ("any", "random"), "out": ("hard", "random")}},
 }
-PUBLISHED_MASK = {"brain": "equispaced"}  # theirs changes with the anatomy
+PUBLISHED_MASK = {"site": COINS, "hard": COINS}  # that of the notebooks by shift; that for anatomy changes with it
 YOURS = "yours"  # the shift between two of a reader's folders
 CENTER = {"corrected": 0.08, "published": 0.07}
 PARTS = (*like.THINGS, RAW)  # sides that tell what a shift is made of, for the first variant of each family
@@ -63,7 +63,7 @@ def sides(shift: str, protocol: str) -> Iterator[Side]:
     for domain, both in SHIFTS[shift].items():
         for side, (slices, mask) in both.items():
             if protocol == "published":
-                mask = PUBLISHED_MASK.get(slices, PUBLISHED)
+                mask = PUBLISHED_MASK.get(shift, CUT if slices == "brain" else PUBLISHED)
             if side in ("in", "out") or protocol == "corrected":
                 yield Side(shift, protocol, domain, side, slices, mask)
 

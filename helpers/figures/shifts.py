@@ -54,8 +54,7 @@ def sides(
         axes.plot(ends, ends, color=COLORS["zero-filled"], linewidth=1, zorder=0)
         slope, intercept = np.polyfit(found["in"], found["out"], 1)
         axes.plot(ends, slope * ends + intercept, "--", color="0.3", linewidth=1, zorder=0)
-        counts = rows.groupby(["side", "family"])["volume"].nunique()
-        n = " to ".join(f"{count}" for count in sorted({counts.min(), counts.max()}))
+        n = _counts(rows.groupby(["side", "family"])["volume"].nunique())
         words = metrics.SCORES[score]
         axes.set(xlim=ends, ylim=ends, xlabel=f"{words} where it was made", ylabel=f"{words} elsewhere")
         axes.set_title(f"{shift}, made on {domain}, n = {n} volumes a side", fontsize=12)
@@ -77,8 +76,8 @@ def parts(found: pd.DataFrame, score: str = "ssim", size: float = 8.0) -> Figure
     axes.set_yticks(range(len(found)), found.index)
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
-    n = [part.volumes for part in found.to_numpy().flat]
-    axes.set_xlabel(f"lost of {metrics.SCORES[score]} (n = {min(n)} to {max(n)} volumes a side)")
+    n = _counts([part.volumes for part in found.to_numpy().flat])
+    axes.set_xlabel(f"lost of {metrics.SCORES[score]} (n = {n} volumes a side)")
     axes.legend(fontsize=10)
     return figure
 
@@ -139,3 +138,8 @@ def factors(table: pd.DataFrame, score: str = "ssim", size: float = 3.2) -> Figu
     n = table["volume"].nunique()
     figure.supylabel(f"{metrics.SCORES[score]} (mean, 95 % interval; n = {n} volumes)", fontsize=12)
     return figure
+
+
+def _counts(numbers: Sequence[int]) -> str:
+    """How many volumes, in words: one number, or the smallest and the largest."""
+    return " to ".join(f"{count}" for count in sorted({min(numbers), max(numbers)}))

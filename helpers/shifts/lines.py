@@ -1,12 +1,15 @@
 """Which entries of k-space are measured: how many of them, where the center ends, and by which rule."""
 
+import torch
 from torch import Tensor
 
 from helpers.data.slice import Slice
 from helpers.mri import masks
 from helpers.published import protocol, reconstruction
 
-PUBLISHED = "as published"  # by coins, redrawn until the count fits, with the outermost lines left out
+COINS = "by coins"  # redrawn until the count fits, as the notebooks have it for another site and for hard images
+PUBLISHED = "as published"  # the same with the outermost lines left out, as they have it for knees elsewhere
+CUT = "equispaced, cut"  # and for brains
 
 
 def measured(
@@ -14,11 +17,13 @@ def measured(
 ) -> Tensor:
     """The mask of a slice, drawn for its volume, whether or not its file has one: (kx,) or (ky, kx) bool.
 
-    kind: one of `masks.KINDS`, or PUBLISHED, the mask of the notebooks. BadInput for impossible numbers.
+    kind: one of `masks.KINDS`, or COINS, PUBLISHED or CUT, masks of the notebooks. BadInput for impossible numbers.
     """
-    shape, drawn = tuple(item.kspace.shape[-2:]), masks.volume_seed(item.seeded_by, seed)
-    if kind == PUBLISHED:
-        found = reconstruction.mask(shape[1], drawn, acceleration, center_fraction, protocol.reach(item))
+    (ny, nx), drawn = item.kspace.shape[-2:], masks.volume_seed(item.seeded_by, seed)
+    if kind in (COINS, PUBLISHED):
+        found = reconstruction.mask(nx, drawn, acceleration, center_fraction, reach=nx)
     else:
-        found = masks.mask(kind, shape, acceleration, center_fraction, drawn)
+        found = masks.mask("equispaced" if kind == CUT else kind, (ny, nx), acceleration, center_fraction, drawn)
+    if kind in (PUBLISHED, CUT):
+        found = found & ((torch.arange(nx) - nx // 2).abs() <= protocol.reach(item))
     return found.to(item.kspace.device)
