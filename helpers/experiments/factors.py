@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 import torch
-from tqdm import tqdm
 
 from helpers import methods
 from helpers.data.slice import Slice
 from helpers.errors import BadInput
 from helpers.experiments import evaluate
+from helpers.experiments.live import measured_live
 from helpers.shifts.factors import FACTORS, in_words
 
 METHODS = ("zero-filled", "unet", "varnet", "wavelet", "tv")
@@ -42,7 +42,7 @@ def rows(item: Slice, factor: str, name: str, seed: int = 0) -> Iterator[dict]:
 def live(slices: Sequence[Slice], names: Sequence[str], chosen: Sequence[str], seed: int = 0) -> pd.DataFrame:
     """The rows of methods on slices at all levels of the chosen factors, measured here and now."""
     work = [(item, factor, name, seed) for item in slices for factor in chosen for name in names]
-    return pd.DataFrame([row for arguments in tqdm(work, "factors") for row in rows(*arguments)])
+    return measured_live(rows, work, "factors")
 
 
 def known(factor: str) -> None:

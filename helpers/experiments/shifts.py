@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 import torch
-from tqdm import tqdm
 
 from helpers import methods, published
 from helpers.data import open_data
 from helpers.data.slice import Slice
 from helpers.errors import BadInput
 from helpers.experiments import hard
+from helpers.experiments.live import measured_live
 from helpers.methods.border import called
 from helpers.mri import masks, metrics
 from helpers.profiles import Profile
@@ -153,22 +153,22 @@ def live(
     data: str = "",
     seed: int = 0,
     variants: int | None = None,
+    ranking: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """The rows of a shift, measured here and now on as many volumes a side as the profile has.
 
-    data: a reader's slices, which take the place of drawn ones (`of_yours`), "" for none; other arguments as in
-    `pieces`. BadInput where the data hold no reference.
+    data: a reader's slices, which take the place of drawn ones (`of_yours`), "" for none; ranking: of the slices among
+    which hard ones are found, for that shift; others as in `pieces`. BadInput where the data hold no reference.
     """
     found = [side for protocol in PROTOCOLS for side in sides(shift, protocol)]
     if data:
         anatomy = methods.ANATOMY.get(slices(data, profile, 1)[0].source, methods.STAND_IN)
         found = [of_yours(side, data, anatomy) for side in found]
-    ranking = hard.table(profile, 2 * profile.volumes, data or "knee", seed) if shift == "hard" else None
     names = dict.fromkeys(side.slices for side in found)
     sets = {name: slices(name, profile, profile.volumes, ranking, data or "knee") for name in names}
     found += parts(found, sets)
-    work = list(pieces(found, families, sets, variants))
-    return pd.DataFrame([row(*arguments, seed) for _, arguments in tqdm(work, f"shift, {shift}")])
+    work = [(*arguments, seed) for _, arguments in pieces(found, families, sets, variants)]
+    return measured_live(lambda *arguments: [row(*arguments)], work, f"shift, {shift}")
 
 
 @torch.no_grad()

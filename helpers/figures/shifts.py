@@ -58,6 +58,8 @@ def sides(
         words = metrics.SCORES[score]
         axes.set(xlim=ends, ylim=ends, xlabel=f"{words} where it was made", ylabel=f"{words} elsewhere")
         axes.set_title(f"{shift}, made on {domain}, n = {n} volumes a side", fontsize=12)
+    for variant in dict.fromkeys(rows["variant"]):
+        grid[0, 0].plot([], [], MARKERS.get(variant, "P"), color="0.4", label=variant)
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside right center", fontsize=11)
     return figure
 
@@ -79,6 +81,29 @@ def parts(found: pd.DataFrame, score: str = "ssim", size: float = 8.0) -> Figure
     n = _counts([part.volumes for part in found.to_numpy().flat])
     axes.set_xlabel(f"lost of {metrics.SCORES[score]} (n = {n} volumes a side)")
     axes.legend(fontsize=10)
+    return figure
+
+
+def drawn_to_real(found: pd.DataFrame, score: str = "ssim", size: float = 5.2) -> Figure:
+    """Each method on real scans against drawn ones (`findings.drawn_to_real.both`); gray: nothing lost."""
+    figure, axes = plt.subplots(figsize=(size + 3, size))
+    marks, used = "osD^v<>P*X", {}
+    for method, row in found.iterrows():
+        shade = color(method)
+        mark = marks[used.setdefault(shade, 0) % len(marks)]
+        used[shade] += 1
+        bars = [
+            [[row[where] - row[f"{where}_low"]], [row[f"{where}_high"] - row[where]]] for where in ("drawn", "real")
+        ]
+        axes.errorbar(
+            row["drawn"], row["real"], bars[1], bars[0], fmt=mark, color=shade, label=method, linewidth=1, markersize=7
+        )
+    ends = [found[["drawn", "real"]].min().min() - 0.02, found[["drawn", "real"]].max().max() + 0.02]
+    axes.plot(ends, ends, color=COLORS["zero-filled"], linewidth=1, zorder=0)
+    one = found["volumes"].max() == 1
+    bars = "range over masks, n = 1 scan" if one else f"95 % interval, n = {found['volumes'].max()} scans"
+    axes.set(xlabel=f"{metrics.SCORES[score]} on drawn slices", ylabel=f"{metrics.SCORES[score]} on real ones ({bars})")
+    figure.legend(loc="outside right center", fontsize=10)
     return figure
 
 

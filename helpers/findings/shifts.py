@@ -95,13 +95,33 @@ def line(rows: pd.DataFrame, score: str = "ssim", side: str = "out", seed: int =
     return pd.DataFrame({"value": values[0], "low": low, "high": high}, index=pd.Index(names, name="line"))
 
 
+def elsewhere(rows: pd.DataFrame, other: pd.DataFrame, family: str, score: str = "ssim") -> stats.Interval:
+    """What a family pays on the second domain's own slices for having been made on the first.
+
+    rows, other: the rows of the two domains of a shift, whose sides "out" and "in" are of the same slices.
+    """
+    made_there, made_elsewhere = families(other, "in", score)[family], families(rows, "out", score)[family]
+    return _mean(made_there - made_elsewhere)
+
+
+def paired(rows: pd.DataFrame, family: str, before: str, after: str, score: str = "ssim") -> stats.Interval:
+    """What a family loses from one side to another of the same volumes."""
+    return _mean(families(rows, before, score)[family] - families(rows, after, score)[family])
+
+
+def above_zero(measured: Mapping[str, stats.Interval], words: str) -> pd.DataFrame:
+    """The verdicts on numbers of which it is claimed that they are above zero, judged together: a row each."""
+    said = verdicts.verdicts(list(measured.values()))
+    cells = {name: f"{each}: {verdicts.worded(*both)}" for (name, each), both in zip(measured.items(), said)}
+    return pd.DataFrame({words: cells})
+
+
 def worst(rows: pd.DataFrame, other: pd.DataFrame, family: str, count: int, score: str = "ssim") -> list[str]:
     """The volumes on which a family loses most by having been made on the first domain and not on the second.
 
     rows, other: the rows of the two domains of a shift, whose sides "out" and "in" are of the same slices.
     """
-    made_there, made_elsewhere = (families(each, side, score) for each, side in ((other, "in"), (rows, "out")))
-    lost = made_there[family] - made_elsewhere[family]
+    lost = families(other, "in", score)[family] - families(rows, "out", score)[family]
     return lost.dropna().sort_values(ascending=False).index[:count].tolist()
 
 
@@ -221,6 +241,6 @@ def _on_a_line(r: pd.Series, rows: pd.DataFrame) -> str:
     words = f"{r['value']:.3f} [{r['low']:.3f}, {r['high']:.3f}]"
     volumes = min(rows.groupby("side")["volume"].nunique())
     if volumes < verdicts.LEAST:
-        return f"{words}: no verdict, {volumes} volumes"
+        return f"{words}: no verdict, {volumes} volume" + "s" * (volumes > 1)
     said = "supported" if r["low"] > LINE else "contradicted" if r["high"] < LINE else "undecided"
     return f"{words}: {said}"

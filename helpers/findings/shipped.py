@@ -27,6 +27,17 @@ def origin(name: str) -> str:
     return f"n = {made['n']} rows, seed {', '.join(map(str, seeds))}, {how}"
 
 
+def whence(table: pd.DataFrame, name: str) -> str:
+    """A sentence on where the rows of a chapter come from: results/NAME.csv, or, of `live.measured_live`, this run."""
+    if "warned" not in table:
+        return f"{origin(name)}."
+    warned = table.loc[table["warned"] != "", "warned"]
+    words = [
+        f"{len(warned)} of {len(table)} reconstructions came with a warning, such as: {each}." for each in warned[:1]
+    ]
+    return " ".join(["Measured here and now.", *words])
+
+
 def older(name: str) -> str:
     """What is said where results/NAME.csv is of attacks by the rules of version 0.1.0; empty where it is not."""
     if json.loads((FOLDER / f"{name}.json").read_text("utf8"))["versions"]["helpers"] != "0.1.0":
