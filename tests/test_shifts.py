@@ -157,6 +157,23 @@ def test_hard_slices_are_the_lowest_tenth_one_a_volume():
         hard.places(ranking.head(0), True, 20)
 
 
+def test_a_published_list_takes_the_place_of_the_lowest_tenth(tmp_path):
+    words = ["--source", "knee", "--volumes", "2", "--slices", "9", "--profile", "smoke"]
+    assert main(["data", str(tmp_path / "scans"), *words]) == 0
+    (tmp_path / "list.csv").write_text("knee-test-0000.h5,1\nknee-test-0001.h5,8\nnot-there.h5,3\n")
+    (tmp_path / "others.csv").write_text("not-there.h5,3\n")
+    found = hard.table(SMOKE, 1, str(tmp_path / "scans"), listed=tmp_path / "list.csv")
+    assert len(found) == 5 + 2, "the usual slices of one volume, and the two of the list"
+    listed = found[found["listed"]]
+    assert sorted(zip(listed["volume"], listed["slice"])) == [("knee-test-0000", 1), ("knee-test-0001", 8)]
+    names = [(item.volume, item.number) for item in shifts.slices("hard", SMOKE, 9, found, str(tmp_path / "scans"))]
+    assert sorted(names) == sorted(zip(listed["volume"], listed["slice"]))
+    with pytest.raises(BadInput, match="none of the slices"):
+        hard.table(SMOKE, 1, str(tmp_path / "scans"), listed=tmp_path / "others.csv")
+    with pytest.raises(BadInput, match="no list of files"):
+        hard.table(SMOKE, 1, str(tmp_path / "scans"), listed=tmp_path / "nothing.csv")
+
+
 def test_noise_is_high_frequencies_that_are_no_anatomy():
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(8, 128, 72, dtype=torch.complex64, generator=generator)

@@ -1,6 +1,7 @@
 """Naturally hard images (fastMRI-A): five slices of every volume, ranked by a network that is not under study."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 import torch
@@ -22,16 +23,41 @@ CENTER = 0.07  # share of the columns that hold low frequencies: the center of t
 KEYS = ["place"]
 
 
-def ranked(profile: Profile, volumes: int = VOLUMES, source: str = "knee") -> Sequence[Slice]:
+def ranked(
+    profile: Profile, volumes: int | None = VOLUMES, source: str = "knee", slices: int | None = SLICES
+) -> Sequence[Slice]:
     """The slices that are ranked, drawn or read when they are asked for; source: a drawn one, a file or a folder."""
-    return open_data(source, profile=profile, split="test", volumes=volumes, slices=SLICES)
+    return open_data(source, profile=profile, split="test", volumes=volumes, slices=slices)
 
 
-def table(profile: Profile, volumes: int = VOLUMES, source: str = "knee", seed: int = 0) -> pd.DataFrame:
-    """All that have a reference, ranked here and now: one row of `row` each."""
+def table(
+    profile: Profile, volumes: int = VOLUMES, source: str = "knee", seed: int = 0, listed: str | Path = ""
+) -> pd.DataFrame:
+    """All that have a reference, ranked here and now: one row of `row` each.
+
+    listed: a CSV of files and slices (0-based) that are hard by somebody's account, such as fastMRI-A; these are then
+    ranked, too, and told by a column `listed`. BadInput where the source has none of them.
+    """
     slices = ranked(profile, volumes, source)
-    places = [place for place in range(len(slices)) if slices[place].target is not None]
-    return pd.DataFrame([row(slices, place, seed) for place in tqdm(places, "slices to rank")])
+    places, named = list(range(len(slices))), []
+    if listed:
+        usual, slices, names = set(slices.places), _all_of(profile, source), _read(listed)
+        named = [(path.stem, number) in names for path, number in slices.places]
+        if not any(named):
+            raise BadInput(f"{source} has none of the slices that {listed} names; give the folder that they are of")
+        places = [place for place, there in enumerate(named) if there or slices.places[place] in usual]
+    found = []
+    for place in tqdm(places, "slices to rank"):
+        if slices[place].target is not None:
+            found.append(row(slices, place, seed) | ({"listed": named[place]} if named else {}))
+    return pd.DataFrame(found)
+
+
+def slices_of(ranking: pd.DataFrame, profile: Profile, source: str = "knee") -> Sequence[Slice]:
+    """The slices whose places a ranking names."""
+    if "listed" in ranking:
+        return _all_of(profile, source)
+    return ranked(profile, ranking["volume"].nunique(), source)
 
 
 @torch.no_grad()
@@ -74,7 +100,30 @@ def places(ranking: pd.DataFrame, hard: bool, count: int) -> list[int]:
     if ranking.empty:
         raise BadInput("no slice with a reference was ranked, so that none is hard")
     if hard:
-        ordered = ranking.sort_values("ssim", kind="stable").head(max(1, round(SHARE * len(ranking))))
+        ordered = ranking[lowest(ranking)].sort_values("ssim", kind="stable")
     else:
         ordered = ranking[ranking.groupby("volume")["slice"].transform("median") == ranking["slice"]]
     return ordered.drop_duplicates("volume")["place"].head(count).astype(int).tolist()
+
+
+def lowest(ranking: pd.DataFrame) -> pd.Series:
+    """Of each ranked slice, whether it is hard: among the lowest `SHARE` by SSIM, or in a list where there was one."""
+    if "listed" in ranking:
+        return ranking["listed"].astype(bool)
+    ordered = ranking.sort_values("ssim", kind="stable").index[: max(1, round(SHARE * len(ranking)))]
+    return pd.Series(ranking.index.isin(ordered), ranking.index)
+
+
+def _all_of(profile: Profile, source: str) -> Sequence[Slice]:
+    return ranked(profile, None, source, None)
+
+
+def _read(path: str | Path) -> set[tuple[str, int]]:
+    """The files and slices that a CSV without a header names; BadInput where it is none."""
+    try:
+        rows = pd.read_csv(
+            path, header=None, usecols=[0, 1], names=["file", "slice"], dtype={"file": str, "slice": int}
+        )
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path} is no list of files and slices, one of each a line") from error
+    return {(Path(file).stem, number) for file, number in rows.itertuples(index=False)}

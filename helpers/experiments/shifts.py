@@ -97,7 +97,7 @@ def slices(
     `source` that were ranked, see `hard.places`. BadInput where none has a reference.
     """
     if name in ("any", "hard"):
-        ranked = hard.ranked(profile, ranking["volume"].nunique(), source)
+        ranked = hard.slices_of(ranking, profile, source)
         return [ranked[place] for place in hard.places(ranking, name == "hard", count)]
     source, suffix = ("knee", "FS_FBK") if name == "fat-suppressed" else (name, "")
     found: dict[str, Slice] = {}

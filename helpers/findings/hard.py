@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import stats
-from helpers.experiments.hard import SHARE
+from helpers.experiments.hard import lowest
 from helpers.findings import verdicts
 
 RESAMPLES = 1000
@@ -17,9 +17,8 @@ PREDICTORS = {
 
 
 def marked(ranking: pd.DataFrame) -> pd.DataFrame:
-    """The ranking with a column `hard`: whether a slice is among the lowest `SHARE` by SSIM."""
-    lowest = ranking.sort_values("ssim", kind="stable").head(max(1, round(SHARE * len(ranking))))
-    return ranking.assign(hard=ranking.index.isin(lowest.index))
+    """The ranking with a column `hard`, see `experiments.hard.lowest`."""
+    return ranking.assign(hard=lowest(ranking))
 
 
 def composition(ranking: pd.DataFrame) -> pd.DataFrame:
