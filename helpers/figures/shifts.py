@@ -80,7 +80,7 @@ def parts(found: pd.DataFrame, score: str = "ssim", size: float = 8.0) -> Figure
     axes.grid(axis="y", visible=False)
     n = _counts([part.volumes for part in found.to_numpy().flat])
     axes.set_xlabel(f"lost of {metrics.SCORES[score]} (n = {n} volumes a side)")
-    axes.legend(fontsize=10)
+    figure.legend(loc="outside right center", fontsize=11)
     return figure
 
 

@@ -14,19 +14,22 @@ PAIRS = (
     ("varnet", "tv"),
     ("varnet", "unet"),
 )  # of methods: does the first lose more?
+PAIRS = (("unet", "wavelet"), ("unet", "tv"), ("varnet", "tv"), ("varnet", "unet"))
 
 
 def lost(table: pd.DataFrame, score: str = "ssim") -> dict[str, pd.DataFrame]:
     """What each factor costs at the level that costs most: by factor and level, drops of a score from the usual level.
 
-    table: of `experiments.factors.rows`. Each table has a row a volume and a column a method.
+    Below zero where all other levels are better than the usual one. table: of `experiments.factors.rows`. Each table
+    has a row a volume and a column a method.
     """
     means, found = table.groupby(["factor", "level"])["drop"].mean(), {}
     for name in [name for name in FACTORS if name in means.index.unique("factor")]:
-        rows, level = table[table["factor"] == name], means[name].idxmax()
+        rows, where = table[table["factor"] == name], in_words(FACTORS[name].usual)
+        level = means[name].drop(where).idxmax()
         usual, changed = (
             rows[rows["level"] == each].pivot_table(index="volume", columns="method", values=score, sort=False)
-            for each in (in_words(FACTORS[name].usual), level)
+            for each in (where, level)
         )
         found[f"{FACTORS[name].words}: {level}"] = (usual - changed).dropna()
     return found

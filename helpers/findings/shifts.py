@@ -18,6 +18,7 @@ MARGIN = 0.02  # of SSIM: drops that differ by less are alike
 LINE = 0.9  # correlation from which on points are said to lie on a line, and ranks to be kept
 RESAMPLES = 2000
 BASE = "base"  # the variant that every family has, and that alone tells what a shift is made of
+LEFT = "left over"
 PARTS = {  # of a shift: what is lost from one side to another that differs from it in one thing
     "noise that the methods see": ("in", like.NOISE),
     "noise in the reference": (like.NOISE, like.REFERENCE),
@@ -180,7 +181,7 @@ def made_of(rows: pd.DataFrame, score: str = "ssim") -> pd.DataFrame:
         rest = first - sum(part for words, part in parts.items() if words != RAW)
         found[name] = {"the whole shift": stats.gap(_mean(first), _mean(sides[whole][name]))}
         found[name] |= {words: _mean(part) for words, part in parts.items()}
-        found[name]["left"] = stats.gap(_mean(rest), _mean(second))
+        found[name][LEFT] = stats.gap(_mean(rest), _mean(second))
     return pd.DataFrame(found)
 
 
