@@ -204,6 +204,10 @@ def test_the_command_goes_on_where_it_was_and_takes_readers_methods_and_folders(
     assert main([*command, "wavelet", "shifted:plain"]) == 0
     both = tables.read(Path("t.csv"))
     assert len(both) == 16 + 8 and len(both.merge(first)) == len(first)
+    assert main([*command, "shifted:plain", "--sides", "out"]) == 0
+    assert len(tables.read(Path("t.csv"))) == len(both)
+    assert main([*command, "wavelet", "--sides", "out", "nowhere"]) == 2
+    assert "no side 'nowhere'; choose from in, out, noise" in capsys.readouterr().err
     assert main(["shifts", "--from", "here", "--table", "u.csv"]) == 2
     assert "two sides" in capsys.readouterr().err
 

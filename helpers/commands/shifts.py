@@ -29,7 +29,7 @@ from helpers.experiments.tables import Table, measured
 from helpers.profiles import PROFILES, profile
 from helpers.shifts.groups import FAMILIES
 
-SEVERAL = ("shift", "protocol", "families")
+SEVERAL = ("shift", "protocol", "sides", "families")
 ONE = ("from", "to", "volumes", "variants", "ranked", "profile", "seed", "table", "ranking")
 
 
@@ -37,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     protocols, families = shifts.PROTOCOLS, " ".join(FAMILIES)
     parser.add_argument("--shift", nargs="+", default=list(shifts.SHIFTS), choices=shifts.SHIFTS, help="(default: all)")
     parser.add_argument("--protocol", nargs="+", default=protocols, choices=protocols, help="(default: both)")
+    parser.add_argument("--sides", nargs="+", help=f"such as in, out, mask, {', '.join(shifts.PARTS)} (default: all)")
     parser.add_argument("--from", help="a source, file or folder: with --to a shift of your own, in place of --shift")
     parser.add_argument("--to", help="the other side of it")
     parser.add_argument("--families", nargs="+", default=FAMILIES, help=f"or MODULE:FUNCTION (default: {families})")
@@ -65,7 +66,10 @@ def run(args: argparse.Namespace) -> int:
     sets = {name: shifts.slices(name, profile(args.profile), args.volumes, ranking) for name in names}
     if args.to is not None:
         sides = [replace(side, domain=sets[getattr(args, "from")][0].source) for side in sides]
-    sides += shifts.parts(sides, sets)
+    sides = [*sides, *shifts.parts(sides, sets)]
+    if args.sides and (unknown := set(args.sides) - {side.side for side in sides}):
+        raise BadInput(f"there is no side {min(unknown)!r}; choose from {', '.join({each.side: 0 for each in sides})}")
+    sides = [side for side in sides if not args.sides or side.side in args.sides]
     table = Table(args.table, shifts.KEYS, partial(made, args), depends(args), parts(args, sides))
     work = list(shifts.pieces(sides, args.families, sets, args.variants))
     rows = measured(table, work, partial(one, args.seed, args.device), args.jobs)
