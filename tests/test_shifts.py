@@ -12,6 +12,7 @@ from helpers.__main__ import main
 from helpers.data.scanner import draw_volume
 from helpers.errors import BadInput
 from helpers.experiments import hard, shifts, tables
+from helpers.findings import shipped
 from helpers.mri.fourier import fft2c, ifft2c
 from helpers.mri.rss import rss
 from helpers.profiles import profile
@@ -58,6 +59,12 @@ def test_a_shift_is_measured_on_a_readers_folder_in_the_place_of_drawn_slices(tm
     keys = ["protocol", "domain", "side", "volume"]
     assert len(drawn) == len(yours) and set(yours["slices"]) == {"knee", str(tmp_path)}
     assert len(drawn.merge(yours, on=[*keys, "acquisition"])) == len(drawn), "the same slices in another place"
+    again = shifts.live("anatomy", data=str(tmp_path), known=drawn, **options)
+    assert set(again.loc[again["shipped"], "slices"]) == {"knee"}, "what is drawn is not measured again"
+    keys = ["protocol", "domain", "side", "volume", "ssim"]
+    whole = yours[yours["side"].isin(["in", "out", "mask"])]
+    assert len(whole.merge(again, on=keys)) == len(whole)
+    assert "10 rows were" in (told := shipped.whence(again, "real")) and "the others are of n =" in told, told
     site = shifts.live("site", data=str(tmp_path), **options)
     assert set(site["domain"]) == {"brain"} and set(site["slices"]) == {"brain", str(tmp_path)}
     assert not site.duplicated(keys).any()

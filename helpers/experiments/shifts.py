@@ -154,21 +154,35 @@ def live(
     seed: int = 0,
     variants: int | None = None,
     ranking: pd.DataFrame | None = None,
+    known: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """The rows of a shift, measured here and now on as many volumes a side as the profile has.
 
     data: a reader's slices, which take the place of drawn ones (`of_yours`), "" for none; ranking: of the slices among
-    which hard ones are found, for that shift; others as in `pieces`. BadInput where the data hold no reference.
+    which hard ones are found, for that shift; known: rows that were measured, which stand for sides of drawn slices
+    where they have them; others as in `pieces`. BadInput where the data hold no reference.
     """
     found = [side for protocol in PROTOCOLS for side in sides(shift, protocol)]
     if data:
         anatomy = methods.ANATOMY.get(slices(data, profile, 1)[0].source, methods.STAND_IN)
         found = [of_yours(side, data, anatomy) for side in found]
-    names = dict.fromkeys(side.slices for side in found)
+    stored = {} if known is None else {side: _stored(known, side, families, variants) for side in found}
+    names = dict.fromkeys(side.slices for side in found if not len(stored.get(side, ())))
     sets = {name: slices(name, profile, profile.volumes, ranking, data or "knee") for name in names}
-    found += parts(found, sets)
-    work = [(*arguments, seed) for _, arguments in pieces(found, families, sets, variants)]
-    return measured_live(lambda *arguments: [row(*arguments)], work, f"shift, {shift}")
+    left = [side for side in found if side.slices in names]
+    left += parts(left, sets)
+    work = [(*arguments, seed) for _, arguments in pieces(left, families, sets, variants)]
+    made = measured_live(lambda *arguments: [row(*arguments)], work, f"shift, {shift}")
+    shipped = [rows.assign(warned="", shipped=True) for side, rows in stored.items() if side not in left]
+    return pd.concat([*shipped, made.assign(shipped=False)], ignore_index=True)
+
+
+def _stored(known: pd.DataFrame, side: Side, families: Sequence[str], variants: int | None) -> pd.DataFrame:
+    """The rows of a side that a table has, of so many variants of these families."""
+    keys = {key: getattr(side, key) for key in ("shift", "protocol", "domain", "side", "slices")}
+    rows = known[(known[list(keys)] == pd.Series(keys)).all(axis=1)]
+    chosen = {(family, each.variant) for family in families for each in members(side, family)[:variants]}
+    return rows[[pair in chosen for pair in zip(rows["family"], rows["variant"], strict=True)]]
 
 
 @torch.no_grad()

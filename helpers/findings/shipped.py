@@ -31,11 +31,11 @@ def whence(table: pd.DataFrame, name: str) -> str:
     """A sentence on where the rows of a chapter come from: results/NAME.csv, or, of `live.measured_live`, this run."""
     if "warned" not in table:
         return f"{origin(name)}."
-    warned = table.loc[table["warned"] != "", "warned"]
-    words = [
-        f"{len(warned)} of {len(table)} reconstructions came with a warning, such as: {each}." for each in warned[:1]
-    ]
-    return " ".join(["Measured here and now.", *words])
+    words, warned = "Measured here and now.", table.loc[table["warned"] != "", "warned"]
+    if "shipped" in table and table["shipped"].any():
+        words = f"{(~table['shipped']).sum()} rows were measured here and now, the others are of {origin(name)}."
+    counted = f" {len(warned)} of {len(table)} reconstructions came with a warning, such as: "
+    return words + "".join(f"{counted}{each}." for each in warned[:1])
 
 
 def older(name: str) -> str:

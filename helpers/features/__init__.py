@@ -1,0 +1,1 @@
+"""Small features: putting one into a scan, and how much of it an image shows."""

@@ -1,0 +1,87 @@
+"""Laws of artificial features: what a coil model can produce, what is changed, and that many at once are as one."""
+
+import pytest
+import torch
+
+from helpers import methods
+from helpers.data.scanner import draw_volume
+from helpers.errors import BadInput
+from helpers.experiments import evaluate
+from helpers.experiments.heat_maps import Seen
+from helpers.features.artificial import SHAPES, Feature, Scan, together
+from helpers.profiles import profile
+
+
+@pytest.fixture(scope="module")
+def scan():
+    return Scan.of(draw_volume("knee", 0, profile("smoke"), slices=1)[0])
+
+
+PLACES = [(10, 20), (30, 40)]
+
+
+def test_a_feature_without_contrast_changes_nothing_to_the_bit(scan):
+    assert scan.with_feature(Feature(contrast=0.0), PLACES) is scan.item
+
+
+def test_a_coil_model_can_produce_the_corrected_feature_and_not_the_published_one(scan):
+    item = scan.item
+    for contrast in (1.0, -0.5):
+        feature = Feature(contrast=contrast)
+        assert scan.outside(scan.with_feature(feature, PLACES).kspace - item.kspace) < 1e-6
+    assert scan.outside(scan.as_published(Feature(), PLACES).kspace - item.kspace) > 0.1
+
+
+def test_the_reference_gains_the_feature_in_its_window_and_nothing_elsewhere(scan):
+    feature = Feature(size=4, contrast=0.5)
+    gained = scan.with_feature(feature, PLACES).target - scan.item.target
+    inside = torch.zeros_like(gained, dtype=torch.bool)
+    for row, column in PLACES:
+        inside[row : row + 4, column : column + 4] = True
+    assert float(gained[~inside].abs().max()) < 1e-5 * scan.peak
+    assert float(gained[inside].mean()) == pytest.approx(0.5 * scan.peak, rel=0.05)
+
+
+def test_dark_features_end_at_black(scan):
+    dark = scan.with_feature(Feature(contrast=-2.0), PLACES).target
+    for row, column in PLACES:
+        assert float(dark[row : row + 3, column : column + 3].max()) < 0.1 * scan.peak
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_shapes_lie_in_their_windows_and_are_alike_from_both_sides(shape):
+    for size in (1, 2, 3, 6):
+        stamp = Feature(size=size, shape=shape).stamp()
+        assert stamp.shape == (size, size) and 0 < stamp.sum() <= size**2
+        assert torch.equal(stamp, stamp.flip(0)) and torch.equal(stamp, stamp.flip(1))
+    with pytest.raises(BadInput, match="1 pixel or more"):
+        Feature(size=0, shape=shape).stamp()
+
+
+@pytest.mark.parametrize("band", [1, 5, 16, 99])
+def test_every_place_is_in_one_group_and_a_group_has_one_in_each_band(band):
+    groups = list(together((30, 21), band))
+    places = [place for group in groups for place in group]
+    assert len(places) == len(set(places)) == 30 * 21
+    for group in groups:
+        rows = [row for row, _ in group]
+        assert all(b - a == band for a, b in zip(rows, rows[1:]))
+
+
+@pytest.mark.parametrize("name", ["zero-filled", "sense", "wavelet"])
+def test_many_features_at_once_are_shown_as_one_at_a_time(scan, name):
+    mask, feature = evaluate.mask_of(scan.item), Feature()
+    seen = Seen.of(scan, methods.load(name, source="knee"), mask)
+    group = list(together(scan.places(3), 16))[37]
+    together_ = seen.shown(feature, group)
+    alone = [seen.shown(feature, [place]) for place in group]
+    for number, one in enumerate(alone):
+        assert float(together_["error"][number]) == pytest.approx(float(one["error"]), rel=0.05, abs=1e-4)
+
+
+def test_a_heat_map_has_every_place_once(scan):
+    seen = Seen.of(scan, methods.load("zero-filled"), evaluate.mask_of(scan.item))
+    whole = seen.heat_map(Feature(), band=20)
+    assert whole["error"].shape == scan.places(3) and not whole["error"].isnan().any()
+    coarse = seen.heat_map(Feature(), band=20, stride=5)
+    assert torch.allclose(coarse["error"], whole["error"][::5, ::5], rtol=0.1, atol=1e-4)
