@@ -11,7 +11,7 @@ from helpers.features.artificial import Feature, Place, Scan, together, windows
 from helpers.methods import Method
 from helpers.methods.border import called
 
-BAND = 16  # rows that have one feature: errors as one at a time, to 1 % (median)
+BAND = 16  # rows that have one feature
 
 
 @dataclass(frozen=True)

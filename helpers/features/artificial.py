@@ -110,8 +110,8 @@ def _with(item: Slice, images: Tensor) -> Slice:
 def together(shape: tuple[int, int], band: int) -> Iterator[list[Place]]:
     """All places of a grid, in groups that are measured in one image: one place in each band of rows.
 
-    Under a mask of columns the lines that are missing mix pixels of a row, and a method's own reach mixes those of
-    neighboring rows, so that windows in other bands hardly see each other. Every place is in one group.
+    Under a mask of columns the lines that are missing mix the pixels of a row, so that windows in other bands see each
+    other only through a method's own reach, its coil maps and its scale. Every place is in one group.
     """
     rows, columns = shape
     step = max(1, round(TURN * columns))
