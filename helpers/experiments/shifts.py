@@ -158,23 +158,28 @@ def live(
 ) -> pd.DataFrame:
     """The rows of a shift, measured here and now on as many volumes a side as the profile has.
 
-    data: a reader's slices, which take the place of drawn ones (`of_yours`), "" for none; ranking: of the slices among
-    which hard ones are found, for that shift; known: rows that were measured, which stand for sides of drawn slices
-    where they have them; others as in `pieces`. BadInput where the data hold no reference.
+    data: a reader's slices, which take the place of drawn ones (`of_yours`), those of the anatomy of the first;
+    ranking: of the slices among which hard ones are found, for that shift; known: rows that were measured, which stand
+    for sides of drawn slices where they have them; others as in `pieces`. BadInput where the data hold no reference.
     """
     found = [side for protocol in PROTOCOLS for side in sides(shift, protocol)]
-    if data:
-        anatomy = methods.ANATOMY.get(slices(data, profile, 1)[0].source, methods.STAND_IN)
-        found = [of_yours(side, data, anatomy) for side in found]
+    anatomy = _anatomy(slices(data, profile, 1)[0]) if data else ""
+    found = [of_yours(side, data, anatomy) if data else side for side in found]
     stored = {} if known is None else {side: _stored(known, side, families, variants) for side in found}
     names = dict.fromkeys(side.slices for side in found if not len(stored.get(side, ())))
     sets = {name: slices(name, profile, profile.volumes, ranking, data or "knee") for name in names}
+    sets |= {data: [item for item in sets[data] if _anatomy(item) == anatomy]} if data in sets else {}
     left = [side for side in found if side.slices in names]
     left += parts(left, sets)
     work = [(*arguments, seed) for _, arguments in pieces(left, families, sets, variants)]
     made = measured_live(lambda *arguments: [row(*arguments)], work, f"shift, {shift}")
     shipped = [rows.assign(warned="", shipped=True) for side, rows in stored.items() if side not in left]
     return pd.concat([*shipped, made.assign(shipped=False)], ignore_index=True)
+
+
+def _anatomy(item: Slice) -> str:
+    """Whose methods suit a slice: "knee" or "brain"."""
+    return methods.ANATOMY.get(item.source, methods.STAND_IN)
 
 
 def _stored(known: pd.DataFrame, side: Side, families: Sequence[str], variants: int | None) -> pd.DataFrame:
