@@ -2,15 +2,17 @@
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from helpers import __version__, methods
 from helpers.data import DRAWN, open_data
-from helpers.experiments import evaluate, noise_levels, tables
+from helpers.experiments import evaluate, factors, hard, noise_levels, shifts, tables, transfer
 from helpers.experiments.noise_levels import Scan
 from helpers.findings import shipped
 from helpers.profiles import PROFILES, profile
+from helpers.shifts import like
 
 # SSIM from one machine to another: processors sum in another order, which a solver that stops at a gap and a network
 # hardly show, and a fit magnifies
@@ -108,6 +110,39 @@ def test_a_row_of_the_noise_comes_back():
     again = pd.DataFrame(noise_levels.rows(scan, profile("laptop")))
     same = again[(again["mask"] == row["mask"]) & (again["snr"] == row["snr"])]
     assert float(same["ratio"].iloc[0]) == pytest.approx(row["ratio"], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "family", "side"),
+    [("shifts", "varnet", "out"), ("shifts", "tv", like.REFERENCE), ("shifts", "unet", "mask")],
+)
+def test_a_row_of_the_shifts_comes_back(name, family, side):
+    rows = shipped.table(name)
+    rows = rows[(rows["family"] == family) & (rows["side"] == side) & (rows["protocol"] == "corrected")]
+    row = rows[rows["shift"] == ("anatomy" if side == "mask" else "site")].iloc[-1]
+    keys = {key: row[key] for key in ("shift", "protocol", "domain", "side", "slices")}
+    masks = {each.side: each.mask for each in shifts.sides(row["shift"], "corrected")}
+    level = None if np.isnan(row["level"]) else row["level"]
+    (item,) = (each for each in shifts.slices(row["slices"], profile("laptop")) if each.volume == row["volume"])
+    again = shifts.row(
+        item, shifts.Side(**keys, mask=masks.get(side, masks["in"]), level=level), family, row["variant"]
+    )
+    assert again["identity"] == row["identity"] and again["ssim"] == pytest.approx(row["ssim"], abs=SPREAD["quality"])
+
+
+def test_a_row_of_the_factors_comes_back():
+    row = shipped.table("factors").query("factor == 'noise' and method == 'unet'").iloc[-1]
+    (item,) = (each for each in transfer.slices() if each.volume == row["volume"])
+    again = {each["level"]: each["ssim"] for each in factors.rows(item, "noise", "unet")}
+    assert again[row["level"]] == pytest.approx(row["ssim"], abs=SPREAD["quality"])
+
+
+def test_a_row_of_the_ranking_comes_back():
+    row = shipped.table("hard").iloc[-1]
+    again = hard.row(hard.ranked(profile("laptop")), int(row["place"]))
+    assert again["identity"] == row["identity"]
+    for name in ("ssim", "high", "high_clean"):
+        assert again[name] == pytest.approx(row[name], abs=SPREAD["quality"]), name
 
 
 def test_a_table_of_a_command_is_gone_on_with_as_it_is(root, tmp_path):
