@@ -24,7 +24,7 @@ class Feature:
     """What is put into a window of size x size pixels.
 
     size      pixels along a side
-    contrast  what it adds, as a share of the image's maximum; below zero it is dark on bright, down to black
+    contrast  how far it goes from what is there to the image's maximum, 1 all the way, as in the paper; below 0, to black
     shape     one of `SHAPES`
     """
 
@@ -73,14 +73,19 @@ class Scan:
 
     def added(self, feature: Feature, places: Sequence[Place]) -> Tensor:
         """delta (y, x) complex on the full grid: the feature at all places, in phase with what is there."""
+        there = self.image.abs()
+        phase = torch.where(there > 0, self.image / there.clamp(min=torch.finfo(there.dtype).tiny), 1)
+        way = self.peak - there if feature.contrast > 0 else there
+        return phase * feature.contrast * self.stamped(feature, places) * way
+
+    def stamped(self, feature: Feature, places: Sequence[Place]) -> Tensor:
+        """Where on the full grid the feature is, (y, x) of 0 and 1."""
         whole = torch.zeros(self.image.shape)
         top, left = ((n - t) // 2 for n, t in zip(self.image.shape, self.item.target.shape, strict=True))
         for row, column in places:
             window = (slice(top + row, top + row + feature.size), slice(left + column, left + column + feature.size))
             whole[window] = feature.stamp()
-        there = self.image.abs()
-        phase = torch.where(there > 0, self.image / there.clamp(min=torch.finfo(there.dtype).tiny), 1)
-        return phase * torch.maximum(feature.contrast * self.peak * whole, -there)
+        return whole
 
     def with_feature(self, feature: Feature, places: Sequence[Place]) -> Slice:
         """The slice with k + F S delta, and the reference of that; contrast 0 changes nothing, to the bit."""
@@ -90,9 +95,8 @@ class Scan:
 
     def as_published(self, feature: Feature, places: Sequence[Place]) -> Slice:
         """The same as the notebooks have it: a real constant in every coil alike, which no coil model can produce."""
-        value = PUBLISHED * feature.contrast * self.peak
-        unit = replace(self, image=torch.ones_like(self.image)).added(replace(feature, contrast=1.0), places)
-        return _with(self.item, (value / self.peak * unit).expand_as(self.item.kspace))
+        constant = PUBLISHED * feature.contrast * self.peak * self.stamped(feature, places)
+        return _with(self.item, constant.expand_as(self.item.kspace))
 
     def outside(self, kspace: Tensor) -> float:
         """The share of the energy of a change of k-space that lies outside the range of the coil model."""
