@@ -24,7 +24,7 @@ class Feature:
     """What is put into a window of size x size pixels.
 
     size      pixels along a side
-    contrast  how far it goes from what is there to the image's maximum: 1 all the way, as in the paper; below 0 to black
+    contrast  how far it goes from what is there to the maximum: 1 all the way, as in the paper; below 0 to black
     shape     one of `SHAPES`
     """
 
