@@ -110,6 +110,20 @@ def test_chance_makes_no_line():
     assert shifts.line(rows).loc["r", "low"] < shifts.LINE
 
 
+def test_all_claims_of_a_table_are_judged_together(monkeypatch):
+    """Of drops that grow, some are supported alone and not among all claims, and then say so."""
+    monkeypatch.setattr(shifts, "RESAMPLES", 30)
+    said = []
+    for size in np.linspace(0.01, 0.1, 10):
+        table = planted(dict.fromkeys(ALIKE, 0.0) | {"unet": size})
+        found = shifts.judged(table, "site", "knee", scores=["ssim"]).loc["unet loses"].iloc[0]
+        alone = shifts.drops(table)["unet"].p_value() < 0.05
+        said.append(found.rpartition(": ")[2])
+        assert alone == (said[-1] != "undecided")
+    assert said[0] == "undecided" and said[-1] == "supported"
+    assert "undecided (supported without Holm's correction)" in said
+
+
 def test_all_claims_of_a_shift_stand_in_one_table():
     table = planted(ALIKE)
     found = shifts.judged(table, "site", "knee", scores=["ssim"])
@@ -168,7 +182,7 @@ def test_the_figure_of_a_shift_has_every_variant_and_says_how_many_volumes():
     figure = figures.shifts.sides(planted(ALIKE), "site", ["knee"])
     (axes,) = figure.axes
     assert len(axes.containers) == 12 and "n = 20 volumes a side" in axes.get_title()
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(ALIKE)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["base", "small", "large", *ALIKE]
 
 
 def test_the_figure_of_factors_has_a_panel_each_and_marks_the_usual_level():

@@ -1,7 +1,7 @@
 """What the table of shifts says: what each family loses, whether all lose alike, and whether scores lie on a line."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -17,6 +17,7 @@ from helpers.shifts import like
 MARGIN = 0.02  # of SSIM: drops that differ by less are alike
 LINE = 0.9  # correlation from which on points are said to lie on a line, and ranks to be kept
 RESAMPLES = 2000
+NUMBERS = ("slope", "offset", "r", "rank correlation")  # of a line
 BASE = "base"  # the variant that every family has, and that alone tells what a shift is made of
 LEFT = "left over"
 PARTS = {  # of a shift: what is lost from one side to another that differs from it in one thing
@@ -80,6 +81,13 @@ def line(rows: pd.DataFrame, score: str = "ssim", side: str = "out", seed: int =
     offset: what is lost, on the line, by a method of the mean score inside. Intervals are of a bootstrap over the
     volumes of either side, percentiles, since the points of one volume hang together. A row a number.
     """
+    drawn = _lines(rows, score, side, seed)
+    low, high = np.nanquantile(drawn[1:], [(1 - stats.LEVEL) / 2, (1 + stats.LEVEL) / 2], axis=0)
+    return pd.DataFrame({"value": drawn[0], "low": low, "high": high}, index=pd.Index(NUMBERS, name="line"))
+
+
+def _lines(rows: pd.DataFrame, score: str, side: str = "out", seed: int = 0) -> np.ndarray:
+    """The numbers of the line, in a row, and in further rows those of the resamples."""
     sides = [by_volume(rows, each, score) for each in ("in", side)]
     common = [key for key in sides[0] if key in sides[1]]
     chance, drawn = np.random.default_rng(seed), []
@@ -90,10 +98,7 @@ def line(rows: pd.DataFrame, score: str = "ssim", side: str = "out", seed: int =
             chosen = chance.integers(len(values), size=len(values)) if resample else np.arange(len(values))
             means.append(_column_means(values[chosen], values))
         drawn.append(_fit(*means))
-    values = np.array(drawn)
-    low, high = np.nanquantile(values[1:], [(1 - stats.LEVEL) / 2, (1 + stats.LEVEL) / 2], axis=0)
-    names = ("slope", "offset", "r", "rank correlation")
-    return pd.DataFrame({"value": values[0], "low": low, "high": high}, index=pd.Index(names, name="line"))
+    return np.array(drawn)
 
 
 def elsewhere(rows: pd.DataFrame, other: pd.DataFrame, family: str, score: str = "ssim") -> stats.Interval:
@@ -142,26 +147,57 @@ def judged(
 ) -> pd.DataFrame:
     """The paper's claims on one shift: what was measured and the verdict, a column a protocol and score.
 
-    That each family loses, tested together with Holm's correction over the whole table; that all lose alike, which
-    holds where every pair of families is equivalent to within the margin, and fails where any pair is not, corrected
-    for their number; that scores lie on a line and keep their ranks, which holds where the interval of r is above LINE.
+    That each family loses; that all lose alike, see `alike`; that scores lie on a line and keep their ranks: that the
+    correlation is above LINE, by the resamples of `line`. All claims of the table are judged together, with Holm's
+    correction for their number.
     """
-    lost, cells = {}, {}
+    claims = {}
     for protocol in table["protocol"].unique():
         rows = one(table, shift, protocol, domain)
         for score in scores if len(rows) else ():
             column = f"{protocol}, {metrics.SCORES[score]}"
-            lost |= {(f"{name} loses", column): found for name, found in drops(rows, score).items()}
-            cells[f"all lose alike, to {margin:g}", column] = alike(differences(rows, score), margin)
-            fitted = line(rows, score)
-            cells["scores in and out lie on a line", column] = _on_a_line(fitted.loc["r"], rows)
-            cells["the ranking is kept", column] = _on_a_line(fitted.loc["rank correlation"], rows)
-    for key, said in zip(lost, verdicts.verdicts(list(lost.values()))):
-        cells[key] = f"{lost[key]}: {verdicts.worded(*said)}"
-    wide = pd.Series(cells).unstack()
-    order = list(dict.fromkeys(words for words, _ in [*lost, *cells]))
-    columns = list(dict.fromkeys(column for _, column in lost))
-    return wide.loc[order, columns].fillna("not measured").rename_axis(index=f"claim, {shift}, made on {domain}")
+            for name, lost in drops(rows, score).items():
+                said = "supported" if lost.mean > 0 else "contradicted"
+                claims[f"{name} loses", column] = _Claim(str(lost), lost.volumes, lost.p_value(), said)
+            claims[f"all lose alike, to {margin:g}", column] = _alike(differences(rows, score), margin)
+            drawn, volumes = _lines(rows, score), min(rows.groupby("side")["volume"].nunique())
+            for words, number in (("scores in and out lie on a line", "r"), ("the ranking is kept", NUMBERS[-1])):
+                claims[words, column] = _above(drawn[:, NUMBERS.index(number)], volumes)
+    order = list(dict.fromkeys(words for words, _ in claims))
+    order.sort(key=lambda words: not words.endswith(" loses"))
+    wide = pd.Series(_worded(claims), dtype=object).unstack().loc[order]
+    wide = wide[list(dict.fromkeys(column for _, column in claims))].fillna("not measured")
+    return wide.rename_axis(index=f"claim, {shift}, made on {domain}")
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """What was measured, in words; on how many volumes; and the verdict, if so small a p-value is enough."""
+
+    words: str
+    volumes: int
+    p: float
+    said: str
+
+
+def _worded(claims: Mapping[tuple, _Claim]) -> dict[tuple, str]:
+    """What was measured and the verdict of each claim, all of them judged together."""
+    together, cells = stats.holm([each.p if each.volumes >= verdicts.LEAST else np.nan for each in claims.values()]), {}
+    for (key, each), p in zip(claims.items(), together):
+        said, alone = (each.said if value < 1 - stats.LEVEL else "undecided" for value in (p, each.p))
+        few = f"no verdict, {each.volumes} volume" + "s" * (each.volumes > 1)
+        cells[key] = f"{each.words}: {few if each.volumes < verdicts.LEAST else verdicts.worded(said, alone)}"
+    return cells
+
+
+def _above(drawn: np.ndarray, volumes: int) -> _Claim:
+    """That a correlation is above LINE; drawn: the correlation and, after it, those of its resamples."""
+    value, *others = drawn
+    low, high = np.nanquantile(others, [(1 - stats.LEVEL) / 2, (1 + stats.LEVEL) / 2])
+    beyond = min((np.array(others) <= LINE).sum(), (np.array(others) >= LINE).sum())
+    p = min(1.0, 2 * (1 + beyond) / (1 + len(others)))
+    said = "supported" if value > LINE else "contradicted"
+    return _Claim(f"{value:.3f} [{low:.3f}, {high:.3f}]", volumes, p, said)
 
 
 def made_of(rows: pd.DataFrame, score: str = "ssim") -> pd.DataFrame:
@@ -169,14 +205,15 @@ def made_of(rows: pd.DataFrame, score: str = "ssim") -> pd.DataFrame:
 
     rows: of one shift under one protocol; of each family the variant "base" counts. Parts are paired differences over
     the volumes of the side that was changed; what is left is the whole less all of them, the sides' subjects above all.
-    Cells: `stats.Interval` or `stats.Gap`, NaN where a part was not measured.
+    Cells: `stats.Interval` or `stats.Gap`; families of which a part was not measured are left out.
     """
     base = rows[rows["variant"] == BASE]
     sides = {side: families(base, side, score) for side in base["side"].unique()}
     there = {words: pair for words, pair in PARTS.items() if set(pair) <= set(sides)}
     whole, found = RAW if RAW in sides else "out", {}
-    for name in [name for name in sides["in"] if name in sides[whole]]:
-        parts = {words: sides[a][name] - sides[b][name] for words, (a, b) in there.items() if name in sides[b]}
+    needed = [sides[whole], *(sides[side] for pair in there.values() for side in pair)]
+    for name in [name for name in sides["in"] if all(name in each for each in needed)]:
+        parts = {words: sides[a][name] - sides[b][name] for words, (a, b) in there.items()}
         first, second = (sides[side][name] for side in ("in", "out"))
         rest = first - sum(part for words, part in parts.items() if words != RAW)
         found[name] = {"the whole shift": stats.gap(_mean(first), _mean(sides[whole][name]))}
@@ -204,20 +241,21 @@ def closed(rows: pd.DataFrame, pairs: Mapping[str, str], score: str = "ssim") ->
 
 
 def alike(pairs: dict[tuple[str, str], stats.Gap], margin: float = MARGIN) -> str:
-    """Whether all pairs lose alike, in words: the pair that differs most, and the verdict.
+    """Whether all pairs lose alike, in words: the pair that differs most, and the verdict on this claim alone.
 
     Equivalence has to be shown for every pair, so that the weakest decides and none is corrected; that one pair differs
     by more than the margin is enough for the contrary, so that the strongest is corrected for the number of pairs.
     """
+    return _worded({(): _alike(pairs, margin)})[()]
+
+
+def _alike(pairs: dict[tuple[str, str], stats.Gap], margin: float) -> _Claim:
     (a, b), most = max(pairs.items(), key=lambda each: abs(each[1].mean))
-    words = f"{a} against {b} {most}"
-    if min(each.volumes for each in pairs.values()) < verdicts.LEAST:
-        return f"{words}: {verdicts.verdict(min(pairs.values(), key=lambda each: each.volumes))}"
-    if max(each.beyond(margin) for each in pairs.values()) < 1 - stats.LEVEL:
-        return f"{words}: supported"
+    near = max(each.beyond(margin) for each in pairs.values())
     apart = stats.holm([each.p_value(np.sign(each.mean) * margin) for each in pairs.values()])
-    beyond = [p < 1 - stats.LEVEL and abs(each.mean) > margin for p, each in zip(apart, pairs.values())]
-    return f"{words}: {'contradicted' if any(beyond) else 'undecided'}"
+    far = min([p for p, each in zip(apart, pairs.values()) if abs(each.mean) > margin], default=1.0)
+    said = "contradicted" if far < near else "supported"
+    return _Claim(f"{a} against {b} {most}", min(each.volumes for each in pairs.values()), min(near, far), said)
 
 
 def _mean(values: pd.Series) -> stats.Interval:
@@ -236,12 +274,3 @@ def _fit(before: np.ndarray, after: np.ndarray) -> tuple[float, float, float, fl
     slope, intercept = np.polyfit(before, after, 1)
     offset = before.mean() - (slope * before.mean() + intercept)
     return slope, offset, np.corrcoef(before, after)[0, 1], scipy_stats.spearmanr(before, after).statistic
-
-
-def _on_a_line(r: pd.Series, rows: pd.DataFrame) -> str:
-    words = f"{r['value']:.3f} [{r['low']:.3f}, {r['high']:.3f}]"
-    volumes = min(rows.groupby("side")["volume"].nunique())
-    if volumes < verdicts.LEAST:
-        return f"{words}: no verdict, {volumes} volume" + "s" * (volumes > 1)
-    said = "supported" if r["low"] > LINE else "contradicted" if r["high"] < LINE else "undecided"
-    return f"{words}: {said}"
