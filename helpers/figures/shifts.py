@@ -126,6 +126,10 @@ def hardness(ranking: pd.DataFrame, size: float = 4.2) -> Figure:
                 axes.scatter(group[name], group["ssim"], 14, marker=marker, facecolors=face, edgecolors=edge)
             axes.scatter([], [], 30, marker=marker, facecolors="none", edgecolors="0.3", label=acquisition)
         axes.set(xlabel=label, xscale="log")
+        ticks = [tick * 10**power for power in range(-3, 4) for tick in (1, 2, 5)]
+        axes.set_xticks([tick for tick in ticks if ranking[name].min() <= tick <= ranking[name].max()])
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.minorticks_off()
     grid[0].set_ylabel(f"{metrics.SCORES['ssim']} of the i-RIM")
     grid[0].legend(fontsize=9)
     n = ranking["volume"].nunique()
