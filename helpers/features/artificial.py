@@ -10,7 +10,7 @@ from helpers.data.slice import Slice
 from helpers.errors import BadInput
 from helpers.mri.coils import espirit
 from helpers.mri.fourier import center_crop, fft2c, ifft2c
-from helpers.mri.rss import root, rss
+from helpers.mri.rss import rss
 
 SHAPES = ("square", "disk", "cross", "line")
 TURN = 0.6180339887498949  # of the width, from one band of rows to the next: no two windows come to lie side by side
@@ -127,8 +127,3 @@ def together(shape: tuple[int, int], band: int) -> Iterator[list[Place]]:
 def windows(image: Tensor, places: Sequence[Place], size: int) -> Tensor:
     """The windows of an image (y, x) at these places: (place, size, size)."""
     return torch.stack([image[row : row + size, column : column + size] for row, column in places])
-
-
-def magnitude(maps: Tensor, image: Tensor) -> Tensor:
-    """What the coils see of an image, as a root of a sum of squares: (y, x)."""
-    return root((maps * image).abs().square().sum(-3))
