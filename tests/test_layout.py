@@ -11,7 +11,7 @@ FLOORS = [  # from the ground up: a room imports from its own, and from those on
     {"methods"},
     {"attacks"},
     {"published"},
-    {"shifts"},
+    {"shifts", "features"},
     {"experiments"},
     {"findings", "training"},
     {"figures", "bench"},

@@ -6,6 +6,7 @@ import execute
 import pytest
 
 from helpers.__main__ import main
+from helpers.figures import sliders
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,8 @@ def pictures(path) -> list[int]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("chapter", ["shift_dataset", "shift_anatomy", "shift_hard", "shift_factors", "shift_real"])
-def test_a_readers_folder_draws_the_same_figures(chapter, folder, smoke, root, tmp_path):
+def test_a_readers_folder_draws_the_same_figures(chapter, folder, smoke, root, tmp_path, monkeypatch):
+    monkeypatch.setenv(sliders.STATIC, "1")  # a slider is then a picture, as in the rendered book
     parameters = {"profile": "smoke", "data": str(folder)}
     if "families" in execute.parameter_names(root / "book" / f"{chapter}.ipynb"):
         parameters |= {"families": ["unet", "varnet"], "variants": 1}

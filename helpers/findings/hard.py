@@ -63,7 +63,8 @@ def regression(ranking: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
         values = table[[*PREDICTORS, "ssim"]]
         if which != "all slices":
             values = values - values.groupby(table["acquisition"]).transform("mean")
-        values = values.assign(**{name: values[name] / values[name].std() for name in PREDICTORS})
+        spread = {name: values[name].std() for name in PREDICTORS}  # of none, as where each acquisition is one slice
+        values = values.assign(**{name: values[name] / (each if each > 0 else 1) for name, each in spread.items()})
         coefficients = _resampled(values.assign(volume=table["volume"]), _least_squares, seed)
         for number, words in enumerate(PREDICTORS.values()):
             rows[words, which] = tuple(each[number] for each in coefficients)
