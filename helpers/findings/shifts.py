@@ -90,15 +90,11 @@ def _lines(rows: pd.DataFrame, score: str, side: str = "out", seed: int = 0) -> 
     """The numbers of the line, in a row, and in further rows those of the resamples."""
     sides = [by_volume(rows, each, score) for each in ("in", side)]
     common = [key for key in sides[0] if key in sides[1]]
-    chance, drawn = np.random.default_rng(seed), []
-    for resample in range(RESAMPLES + 1):
-        means = []
-        for wide in sides:
-            values = wide[common].to_numpy()
-            chosen = chance.integers(len(values), size=len(values)) if resample else np.arange(len(values))
-            means.append(_column_means(values[chosen], values))
-        drawn.append(_fit(*means))
-    return np.array(drawn)
+    chance, means = np.random.default_rng(seed), []
+    for values in (wide[common].to_numpy() for wide in sides):
+        chosen = [np.arange(len(values)), *chance.integers(len(values), size=(RESAMPLES, len(values)))]
+        means.append(np.array([_column_means(values[each], values) for each in chosen]))
+    return _fit(*means)
 
 
 def elsewhere(rows: pd.DataFrame, other: pd.DataFrame, family: str, score: str = "ssim") -> stats.Interval:
@@ -270,7 +266,14 @@ def _column_means(values: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.where(there.any(0), means, np.nanmean(whole, axis=0))
 
 
-def _fit(before: np.ndarray, after: np.ndarray) -> tuple[float, float, float, float]:
-    slope, intercept = np.polyfit(before, after, 1)
-    offset = before.mean() - (slope * before.mean() + intercept)
-    return slope, offset, np.corrcoef(before, after)[0, 1], scipy_stats.spearmanr(before, after).statistic
+def _fit(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """`NUMBERS` of the least-squares line through points, a row each: (row, point) twice to (row, 4)."""
+
+    def correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        x, y = (each - each.mean(-1, keepdims=True) for each in (x, y))
+        return (x * y).sum(-1) / np.sqrt((x**2).sum(-1) * (y**2).sum(-1))
+
+    r = correlation(before, after)
+    ranks = correlation(*(scipy_stats.rankdata(each, axis=-1) for each in (before, after)))
+    slope = r * after.std(-1) / before.std(-1)
+    return np.stack([slope, before.mean(-1) - after.mean(-1), r, ranks], -1)
