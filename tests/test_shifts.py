@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import pandas as pd
 import pytest
 import torch
@@ -179,6 +180,18 @@ def test_a_published_list_takes_the_place_of_the_lowest_tenth(tmp_path):
         hard.table(SMOKE, 1, str(tmp_path / "scans"), listed=tmp_path / "others.csv")
     with pytest.raises(BadInput, match="no list of files"):
         hard.table(SMOKE, 1, str(tmp_path / "scans"), listed=tmp_path / "nothing.csv")
+
+
+def test_a_volume_without_a_reference_is_not_ranked_and_keeps_its_place(tmp_path):
+    words = ["--source", "knee", "--volumes", "2", "--slices", "5", "--profile", "smoke"]
+    assert main(["data", str(tmp_path), *words]) == 0
+    with h5py.File(tmp_path / "multicoil_test" / "knee-test-0000.h5", "r+") as file:
+        del file["reconstruction_rss"]
+        file["kspace"][..., 1::2] = 0
+    found = hard.table(SMOKE, 2, str(tmp_path))
+    assert set(found["volume"]) == {"knee-test-0001"} and found["place"].tolist() == list(range(5, 10))
+    (item,) = shifts.slices("hard", SMOKE, 9, found, str(tmp_path))
+    assert item.number == int(found.loc[found["ssim"].idxmin(), "slice"]) and item.volume == "knee-test-0001"
 
 
 def test_noise_is_high_frequencies_that_are_no_anatomy():

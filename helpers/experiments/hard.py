@@ -9,7 +9,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from helpers import methods
-from helpers.data import open_data
+from helpers.data import DRAWN, open_data
 from helpers.data.slice import Slice
 from helpers.errors import BadInput
 from helpers.experiments import evaluate
@@ -57,7 +57,8 @@ def slices_of(ranking: pd.DataFrame, profile: Profile, source: str = "knee") -> 
     """The slices whose places a ranking names."""
     if "listed" in ranking:
         return _all_of(profile, source)
-    return ranked(profile, ranking["volume"].nunique(), source)
+    # a reader's volumes without a reference have places, and no rows
+    return ranked(profile, ranking["volume"].nunique() if source in DRAWN else None, source)
 
 
 @torch.no_grad()

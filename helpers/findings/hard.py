@@ -17,8 +17,8 @@ PREDICTORS = {
 
 
 def marked(ranking: pd.DataFrame) -> pd.DataFrame:
-    """The ranking with a column `hard`, see `experiments.hard.lowest`."""
-    return ranking.assign(hard=lowest(ranking))
+    """The ranking with a column `hard`, see `experiments.hard.lowest`, and an SNR that is NaN where it is not known."""
+    return ranking.assign(hard=lowest(ranking), snr=pd.to_numeric(ranking["snr"], errors="coerce"))
 
 
 def composition(ranking: pd.DataFrame) -> pd.DataFrame:
