@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from helpers.data.slice import Slice
 from helpers.features.artificial import Feature, Place, Scan, together, windows
 from helpers.methods import Method
 from helpers.methods.border import called
@@ -63,6 +64,6 @@ class Seen:
         return maps
 
 
-def _image(item, method: Method, mask: Tensor) -> Tensor:
+def _image(item: Slice, method: Method, mask: Tensor) -> Tensor:
     with torch.no_grad():
         return item.crop(called(method, mask * item.kspace, mask))

@@ -8,12 +8,7 @@ from helpers import stats
 from helpers.findings import verdicts
 from helpers.shifts.factors import FACTORS, in_words
 
-PAIRS = (
-    ("unet", "wavelet"),
-    ("unet", "tv"),
-    ("varnet", "tv"),
-    ("varnet", "unet"),
-)  # of methods: does the first lose more?
+# of methods: does the first lose more?
 PAIRS = (("unet", "wavelet"), ("unet", "tv"), ("varnet", "tv"), ("varnet", "unet"))
 
 
