@@ -9,12 +9,25 @@ from helpers.errors import BadInput
 from helpers.experiments import evaluate
 from helpers.experiments.heat_maps import Seen
 from helpers.features.artificial import SHAPES, Feature, Scan, together
+from helpers.mri.noise import noise_level, recorded
 from helpers.profiles import profile
 
 
 @pytest.fixture(scope="module")
 def scan():
     return Scan.of(draw_volume("knee", 0, profile("smoke"), slices=1)[0])
+
+
+@pytest.fixture(scope="module")
+def whole():
+    """A scan that has recorded all lines: where not all are, a feature is as blurred as all else."""
+    item = next(
+        each
+        for seed in range(9)
+        for each in draw_volume("brain", seed, profile("smoke"), slices=1)
+        if each.kspace.any(-2).all()
+    )
+    return Scan.of(item)
 
 
 PLACES = [(10, 20), (30, 40)]
@@ -25,28 +38,37 @@ def test_a_feature_without_contrast_changes_nothing_to_the_bit(scan):
 
 
 def test_a_coil_model_can_produce_the_corrected_feature_and_not_the_published_one(scan):
-    item = scan.item
     for contrast in (1.0, -0.5):
-        feature = Feature(contrast=contrast)
-        assert scan.outside(scan.with_feature(feature, PLACES).kspace - item.kspace) < 1e-6
-    assert scan.outside(scan.as_published(Feature(), PLACES).kspace - item.kspace) > 0.1
+        assert scan.outside(scan.maps * scan.added(Feature(contrast=contrast), PLACES)) < 1e-6
+    assert scan.outside(scan.constant(Feature(), PLACES)) > 0.1
 
 
-def test_the_reference_gains_the_feature_in_its_window_and_nothing_elsewhere(scan):
+def test_the_reference_gains_the_feature_in_its_window_and_nothing_elsewhere(whole):
     feature = Feature(size=4)
-    gained = scan.with_feature(feature, PLACES).target - scan.item.target
+    gained = whole.with_feature(feature, PLACES).target - whole.item.target
     inside = torch.zeros_like(gained, dtype=torch.bool)
     for row, column in PLACES:
         inside[row : row + 4, column : column + 4] = True
-    assert float(gained[~inside].abs().max()) < 1e-5 * scan.peak
-    filled = scan.with_feature(feature, PLACES).target[inside]
-    assert float(filled.mean()) == pytest.approx(scan.peak, rel=0.02) and float(filled.std()) < 0.02 * scan.peak
+    assert float(gained[~inside].abs().max()) < 1e-5 * whole.peak
+    filled = whole.with_feature(feature, PLACES).target[inside]
+    assert float(filled.mean()) == pytest.approx(whole.peak, rel=0.02) and float(filled.std()) < 0.02 * whole.peak
 
 
-def test_dark_features_are_black(scan):
-    dark = scan.with_feature(Feature(contrast=-1.0), PLACES).target
+def test_dark_features_are_black(whole):
+    dark = whole.with_feature(Feature(contrast=-1.0), PLACES).target
     for row, column in PLACES:
-        assert float(dark[row : row + 3, column : column + 3].max()) < 0.1 * scan.peak
+        assert float(dark[row : row + 3, column : column + 3].max()) < 0.1 * whole.peak
+
+
+def test_lines_that_the_scanner_left_at_zero_stay_so_and_the_noise_is_what_it_was(scan):
+    """A feature in lines without noise let estimates of the noise fall a thousandfold."""
+    item = scan.item
+    assert not item.kspace.any(-2).all()
+    for changed in (scan.with_feature(Feature(), PLACES), scan.as_published(Feature(), PLACES)):
+        assert torch.equal(recorded(changed.kspace).any((0, 1)), recorded(item.kspace).any((0, 1)))
+        whole = torch.ones(item.kspace.shape[-1], dtype=torch.bool)
+        now, before = noise_level(changed.kspace, whole), noise_level(item.kspace, whole)
+        assert float(now) == pytest.approx(float(before), rel=0.05)
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -11,6 +11,7 @@ from helpers.errors import BadInput
 from helpers.mri.coils import espirit
 from helpers.mri.fourier import center_crop, fft2c, ifft2c
 from helpers.mri.rss import rss
+from helpers.shifts.subject import as_recorded
 
 SHAPES = ("square", "disk", "cross", "line")
 TURN = 0.6180339887498949  # of the width, from one band of rows to the next: no two windows come to lie side by side
@@ -88,25 +89,32 @@ class Scan:
         return whole
 
     def with_feature(self, feature: Feature, places: Sequence[Place]) -> Slice:
-        """The slice with k + F S delta, and the reference of that; contrast 0 changes nothing, to the bit."""
+        """The slice with k + F S delta, and the reference of that; contrast 0 changes nothing, to the bit.
+
+        Lines that the scanner left at zero stay so: there would be signal without noise, and a method that estimates
+        the noise would be misled a thousandfold.
+        """
         if feature.contrast == 0:
             return self.item
         return _with(self.item, self.maps * self.added(feature, places))
 
     def as_published(self, feature: Feature, places: Sequence[Place]) -> Slice:
         """The same as the notebooks have it: a real constant in every coil alike, which no coil model can produce."""
-        constant = PUBLISHED * feature.contrast * self.peak * self.stamped(feature, places)
-        return _with(self.item, constant.expand_as(self.item.kspace))
+        return _with(self.item, self.constant(feature, places))
 
-    def outside(self, kspace: Tensor) -> float:
-        """The share of the energy of a change of k-space that lies outside the range of the coil model."""
-        images = ifft2c(kspace)
+    def constant(self, feature: Feature, places: Sequence[Place]) -> Tensor:
+        """What the notebooks add to the coil images, (coil, y, x): a share of the maximum, in all of them alike."""
+        constant = PUBLISHED * feature.contrast * self.peak * self.stamped(feature, places)
+        return constant.to(self.item.kspace).expand_as(self.item.kspace)
+
+    def outside(self, images: Tensor) -> float:
+        """The share of the energy of coil images (coil, y, x) that lies outside the range of the coil model."""
         seen = self.maps * (self.maps.conj() * images).sum(-3, keepdim=True)
         return float((images - seen).norm() ** 2 / images.norm() ** 2)
 
 
 def _with(item: Slice, images: Tensor) -> Slice:
-    kspace = item.kspace + fft2c(images)
+    kspace = item.kspace + as_recorded(item, fft2c(images))
     target = center_crop(rss(ifft2c(kspace)), tuple(item.target.shape)).contiguous()
     return replace(item, kspace=kspace, target=target, peak=None)
 

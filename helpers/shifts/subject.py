@@ -28,7 +28,7 @@ def contrasted(item: Slice, gamma: float) -> Slice:
     brightness = patient.image.abs()
     top = torch.quantile(brightness.flatten(), 0.99)
     gain = (brightness / top).clamp(1e-3, 2) ** (gamma - 1)
-    kspace = _measured(item, motion.Subject(patient.image * gain, patient.maps, patient.rest).posed(0))
+    kspace = as_recorded(item, motion.Subject(patient.image * gain, patient.maps, patient.rest).posed(0))
     target = center_crop(rss(ifft2c(kspace)), tuple(item.target.shape)).contiguous()
     return replace(item, kspace=kspace, target=target, peak=None)
 
@@ -48,7 +48,7 @@ def off_resonance(item: Slice, turns: float, seed: int = 0) -> Slice:
     field = (y**powers) @ (weights * (powers[:, None] + powers <= ORDER)) @ (x**powers).T
     field = (field - field.min()) / (field.max() - field.min())
     phase = torch.exp(2j * torch.pi * turns * field).to(item.kspace.device, item.kspace.dtype)
-    return replace(item, kspace=_measured(item, fft2c(phase * ifft2c(item.kspace))))
+    return replace(item, kspace=as_recorded(item, fft2c(phase * ifft2c(item.kspace))))
 
 
 def moved(item: Slice, extent: float, seed: int = 0) -> Slice:
@@ -62,7 +62,7 @@ def moved(item: Slice, extent: float, seed: int = 0) -> Slice:
     starts = (torch.rand(motion.MOVES, generator=generator) * item.kspace.shape[-1]).sort().values
     poses = torch.randn(motion.MOVES, 3, generator=generator)
     poses = extent * poses * torch.tensor([motion.ANGLE, motion.SHIFT, motion.SHIFT])
-    return replace(item, kspace=_measured(item, item.kspace + motion.moving(_patient(item), starts, poses)))
+    return replace(item, kspace=as_recorded(item, item.kspace + motion.moving(_patient(item), starts, poses)))
 
 
 def spiked(item: Slice, mask: Tensor, height: float, seed: int = 0) -> Slice:
@@ -83,7 +83,7 @@ def spiked(item: Slice, mask: Tensor, height: float, seed: int = 0) -> Slice:
     return replace(item, kspace=kspace)
 
 
-def _measured(item: Slice, kspace: Tensor) -> Tensor:
+def as_recorded(item: Slice, kspace: Tensor) -> Tensor:
     """Another k-space of the slice, zero in the rows and columns that the scanner left at zero."""
     there = recorded(item.kspace)
     return kspace * (there.any((-3, -2), keepdim=True) & there.any((-3, -1), keepdim=True))
