@@ -1,0 +1,78 @@
+"""What an image shows of a finding: how much of its contrast, and how far above the noise."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from helpers.data.slice import Box
+from helpers.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A finding as the truth shows it in its box, b without it and b + T with it.
+
+    box     where it is
+    truth   (height, width), b + T
+    signal  (height, width), T: what the finding adds there
+    """
+
+    box: Box
+    truth: Tensor
+    signal: Tensor
+
+    @classmethod
+    def of(cls, box: Box, target: Tensor, without: Tensor | None = None) -> "Finding":
+        """The finding in a target (y, x); without: the same without it, None where nobody knows, as in a real scan.
+
+        Then b is the mean of the box, and T all that stands out from it. BadInput where the box shows nothing.
+        """
+        truth = inside(target, box)
+        signal = truth - (truth.mean() if without is None else inside(without, box))
+        if not signal.any():
+            raise BadInput(f"the box of {box.label!r} at {box.x}, {box.y} shows nothing in the reference")
+        return cls(box, truth, signal)
+
+    def shown(self, images: Tensor) -> Tensor:
+        """c = <T, f - b> / <T, T>: 0 for an image f without the finding, 1 with all of it; (..., y, x) to (...).
+
+        It is the output of the matched filter, in units of the finding.
+        """
+        there = inside(images, self.box) - (self.truth - self.signal).to(images)
+        signal = self.signal.to(images)
+        return (signal * there).sum((-2, -1)) / signal.square().sum()
+
+    def error(self, image: Tensor) -> float:
+        """||f - x||^2 / ||x||^2 in the box: (y, x) to a number."""
+        wrong = inside(image, self.box) - self.truth
+        return float(wrong.square().sum() / self.truth.square().sum())
+
+
+def inside(images: Tensor, box: Box) -> Tensor:
+    """What images (..., y, x) have in a box."""
+    return images[..., box.y : box.y + box.height, box.x : box.x + box.width]
+
+
+def detectability(present: Tensor, absent: Tensor) -> float:
+    """d' = (mean c with - mean c without) / deviation of c: how far a matched filter tells a finding from noise.
+
+    present, absent: (draws,), `Finding.shown` of images of as many draws of noise, two or more each; else BadInput. The
+    deviation is that of both together, and of few draws, by which d' would come out too large: Hedges' factor (1981)
+    takes that off.
+    """
+    freedom = len(present) + len(absent) - 2
+    if min(len(present), len(absent)) < 2:
+        raise BadInput("a deviation takes two draws of noise or more")
+    away = torch.cat([each - each.mean() for each in (present, absent)]).double()
+    deviation = float(away.square().sum() / freedom) ** 0.5
+    few = math.exp(math.lgamma(freedom / 2) - math.lgamma((freedom - 1) / 2)) / math.sqrt(freedom / 2)
+    return few * float(present.mean() - absent.mean()) / deviation if deviation else math.inf
+
+
+def missed(d: float, false_positives: float = 0.05) -> float:
+    """The rate at which a finding of detectability d is missed where that share of empty places counts as findings."""
+    normal = torch.distributions.Normal(0.0, 1.0)
+    threshold = normal.icdf(torch.tensor(1 - false_positives))
+    return float(normal.cdf(threshold - d))
