@@ -8,15 +8,16 @@ import torch
 from torch import Tensor
 
 from helpers.attacks.apgd import apgd
-from helpers.attacks.threat import Threat
+from helpers.attacks.threat import Threat, length
 from helpers.errors import BadInput
 from helpers.features.recovered import Finding
 from helpers.methods import Method
 
 GOALS = ("hide", "invent")
 HALF = 0.5  # of the contrast: with less a finding is hidden, with more there is one
-SMALLEST, LARGEST = 0.0025, 0.16  # strengths between which the least that does it is sought
+SMALLEST, LARGEST = 1e-5, 0.16  # strengths between which the least that does it is sought
 NEAR = 1.1  # ratio of the strengths between which it is known to lie in the end
+STRIDE = 1.25  # ratio of the first two strengths; it is squared from each to the next until the goal is between them
 STEPS = 12  # of gradient at a strength, from what was found at the one before
 
 
@@ -57,16 +58,18 @@ class Reached:
 def least(make: Callable[[], Method], threat: Goal, seed: int = 0) -> Reached:
     """The least strength at which the goal is reached, to NEAR.
 
-    Strengths double from SMALLEST until it is, and then halve the way, on a logarithmic scale; each search begins at
-    what the last one found. make: gives the method, anew at each call, by which all that is found is scored; threat:
-    for one slice, with the method as attacks may differentiate it; its own eps is not used.
+    The search begins where the slope at e = 0 says that the goal is, goes up or down by growing strides until it lies
+    between two strengths, and halves the way between them, on a logarithmic scale; each attack begins at what the last
+    one found. make: gives the method, anew at each call, by which all that is found is scored; threat: for one slice,
+    with the method as attacks may differentiate it; its own eps is not used.
     """
-    clean = torch.zeros_like(threat.kspace)
-    loss = _loss(make, threat, clean)
+    start = torch.zeros_like(threat.kspace)
+    loss = _loss(make, threat, start)
     if loss > HALF:
-        return Reached(0.0, clean, _shown(threat, loss))
-    best, below, at, start = None, SMALLEST / NEAR, SMALLEST, None
-    while best is None or best.eps / below > NEAR:
+        return Reached(0.0, start, _shown(threat, loss))
+    at = _clamped(NEAR * (HALF - loss) / _steepness(threat, start))
+    best, below, stride, start = None, 0.0, STRIDE, None
+    while best is None or best.eps > max(NEAR * below, SMALLEST):
         found = apgd(replace(threat, eps=at), seed, STEPS, starts=int(start is None), start=start)
         start, loss = found.e, _loss(make, threat, found.e)
         if loss > HALF:
@@ -75,8 +78,21 @@ def least(make: Callable[[], Method], threat: Goal, seed: int = 0) -> Reached:
             return Reached(math.inf, found.e, _shown(threat, loss))
         else:
             below = at
-        at = min(2 * below, LARGEST) if best is None else math.sqrt(best.eps * below)
+        if best is not None and below:
+            at = math.sqrt(best.eps * below)
+        else:
+            at, stride = _clamped(at / stride if best is not None else at * stride), stride**2
     return best
+
+
+def _steepness(threat: Goal, e: Tensor) -> float:
+    """By how much the loss grows with eps at most, from a perturbation on; next to nothing where it does not."""
+    _, gradient = threat.slope(e)
+    return max(float(length(gradient) * length(threat.kspace)), torch.finfo(e.real.dtype).tiny)
+
+
+def _clamped(eps: float) -> float:
+    return min(max(eps, SMALLEST), LARGEST)
 
 
 @torch.no_grad()

@@ -55,20 +55,22 @@ def inside(images: Tensor, box: Box) -> Tensor:
     return images[..., box.y : box.y + box.height, box.x : box.x + box.width]
 
 
-def detectability(present: Tensor, absent: Tensor) -> float:
+def detectability(present: Tensor, absent: Tensor | None = None) -> float:
     """d' = (mean c with - mean c without) / deviation of c: how far a matched filter tells a finding from noise.
 
-    present, absent: (draws,), `Finding.shown` of images of as many draws of noise, two or more each; else BadInput. The
-    deviation is that of both together, and of few draws, by which d' would come out too large: Hedges' factor (1981)
-    takes that off.
+    present, absent: (draws,), `Finding.shown` of images of as many draws of noise, two or more each; else BadInput.
+    absent: None where nobody knows: then its mean is 0. The deviation is that of all draws about their means; of few,
+    it would make d' too large, which Hedges' factor (1981) takes off.
     """
-    freedom = len(present) + len(absent) - 2
-    if min(len(present), len(absent)) < 2:
+    both = [present] if absent is None else [present, absent]
+    if min(map(len, both)) < 2:
         raise BadInput("a deviation takes two draws of noise or more")
-    away = torch.cat([each - each.mean() for each in (present, absent)]).double()
+    freedom = sum(len(each) - 1 for each in both)
+    away = torch.cat([each - each.mean() for each in both]).double()
     deviation = float(away.square().sum() / freedom) ** 0.5
     few = math.exp(math.lgamma(freedom / 2) - math.lgamma((freedom - 1) / 2)) / math.sqrt(freedom / 2)
-    return few * float(present.mean() - absent.mean()) / deviation if deviation else math.inf
+    gained = float(present.mean() - (0 if absent is None else absent.mean()))
+    return few * gained / deviation if deviation else math.inf
 
 
 def missed(d: float, false_positives: float = 0.05) -> float:

@@ -1,5 +1,5 @@
 """What the published notebooks do where this book does otherwise, kept apart so that both can be run."""
 
-from helpers.published import attacks, coil_images, protocol, reconstruction, site
+from helpers.published import attacks, boxes, coil_images, protocol, reconstruction, site
 
-__all__ = ["attacks", "coil_images", "protocol", "reconstruction", "site"]
+__all__ = ["attacks", "boxes", "coil_images", "protocol", "reconstruction", "site"]

@@ -1,0 +1,196 @@
+"""Pathologies (Figure 8): how much of a finding each method shows, beside how well it scores on the whole image."""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import count, islice
+
+import torch
+from torch import Tensor
+
+from helpers import published
+from helpers.data import open_data
+from helpers.data.scanner import SOURCES, Subject
+from helpers.data.slice import Box, Slice
+from helpers.errors import BadInput
+from helpers.experiments.evaluate import reconstruct
+from helpers.features.recovered import Finding, detectability
+from helpers.methods import Method
+from helpers.mri import metrics
+from helpers.profiles import Profile
+from helpers.shifts import groups, signal
+from helpers.shifts.groups import Variant
+from helpers.shifts.lines import PUBLISHED, measured
+
+EXPERIMENT = "pathology"
+RIGHT_BOX = "published, right box"
+PROTOCOLS = ("corrected", "published", RIGHT_BOX)
+KEYS = ["experiment", "protocol", "family", "variant", "identity"]  # of all findings of one slice
+COUNT = 200  # findings
+UNTRAINED = "convdecoder"  # a family whose images take a minute each: of it one variant, without draws of noise, on
+FITTED = 40  # of the findings
+DRAWS = 3  # of noise, for the deviation of the matched filter
+TWICE = 2**0.5  # times the noise: as much as the scan has is added to it
+NUMBERS, OF = (1, 3), 4  # slices of a drawn volume, no two of which are near duplicates
+
+Place = tuple[int, int]  # of a drawn slice, seed and number; of one in a file, 0 and its index
+
+
+@dataclass(frozen=True)
+class Case:
+    """A slice with annotated findings.
+
+    without   the same subject, noise and coils without them: known where it was drawn, None for a real scan
+    neighbor  the next slice of the volume, None where there is none: the notebooks read it instead
+    """
+
+    item: Slice
+    without: Slice | None
+    neighbor: Slice | None
+
+    def to(self, device: str) -> "Case":
+        """The case with its tensors on a device."""
+        return Case(*(each and each.to(device) for each in (self.item, self.without, self.neighbor)))
+
+
+def has_twins(data: str) -> bool:
+    """Whether it is known what slices would be without their findings: of a drawn source, not of files."""
+    return data in SOURCES
+
+
+@lru_cache(maxsize=4)
+def case(data: str, profile: Profile, place: Place) -> Case:
+    """A case of a drawn source, or of a reader's file or folder."""
+    seed, number = place
+    if has_twins(data):
+        subject = _subject(data, seed, profile)
+        return Case(subject.slice(number, OF), subject.slice(number, OF, False), subject.slice(number + 1, OF))
+    slices = _slices(data, profile)
+    item, after = slices[number], slices[number + 1] if number + 1 < len(slices) else None
+    follows = after is not None and (after.origin, after.number) == (item.origin, item.number + 1)
+    return Case(item, None, after if follows else None)
+
+
+@dataclass(frozen=True)
+class Marked:
+    """Where a slice with findings is, and which it is, without its data: of many scans there is no room for more."""
+
+    place: Place
+    volume: str
+    number: int
+    identity: str
+    source: str
+    findings: int
+
+
+def places(data: str, profile: Profile, findings: int = COUNT) -> list[Marked]:
+    """Where the first so many findings are; BadInput for data without any on a slice that has a reference."""
+    slices = _drawn(data, profile) if has_twins(data) else _stored(data, profile)
+    with_boxes = (
+        Marked(place, item.volume, item.number, item.identity, item.source, len(item.boxes))
+        for place, item in slices
+        if item.boxes and item.target is not None
+    )
+    found = list(first(with_boxes, findings))
+    if not found:
+        raise BadInput(f"{data} has no annotated finding on a slice with a reference; boxes lie as CSV beside volumes")
+    return found
+
+
+def first(marked: Iterable[Marked], findings: int) -> Iterator[Marked]:
+    """The first of marked slices that have so many findings together, or all."""
+    for each in marked:
+        yield each
+        findings -= each.findings
+        if findings <= 0:
+            return
+
+
+def _drawn(source: str, profile: Profile) -> Iterator[tuple[Place, Slice]]:
+    for seed in count():
+        for number in NUMBERS:
+            yield (seed, number), _subject(source, seed, profile).slice(number, OF)
+
+
+def _stored(data: str, profile: Profile) -> Iterator[tuple[Place, Slice]]:
+    for index, item in enumerate(_slices(data, profile)):
+        yield (0, index), item
+
+
+@lru_cache(maxsize=2)
+def _subject(source: str, seed: int, profile: Profile) -> Subject:
+    return Subject(source, seed, profile)
+
+
+@lru_cache(maxsize=1)
+def _slices(data: str, profile: Profile):
+    return open_data(data, profile=profile, split="test")
+
+
+def members(protocol: str, family: str, source: str) -> list[Variant]:
+    """What a family has under a protocol, made on a source."""
+    found = (groups.variants if protocol == "corrected" else groups.as_published)(family, source)
+    return list(islice(found, 1 if family == UNTRAINED else None))
+
+
+@torch.no_grad()
+def rows(one: Case, protocol: str, family: str, variant: str, seed: int = 0) -> Iterator[dict]:
+    """One variant on one slice: a row a finding, with the scores of the whole image beside.
+
+    nmse_box: ||f - x||^2 / ||x||^2 in the box, as published the error of `published.boxes`; contrast: how much of the
+    finding's own signal the image has, see `Finding.shown`, f of the scan with it less f of that without; shown_with
+    and shown_without: the two alone, by which a method hides or invents a finding by itself; detectability: d' under
+    noise as strong as the scan's, which is added to it, NaN for UNTRAINED.
+    """
+    (member,) = (each for each in members(protocol, family, one.item.source) if each.variant == variant)
+    told = {"experiment": EXPERIMENT, "protocol": protocol, "method": member.method, "family": family}
+    told |= {"variant": variant, "volume": one.item.volume, "slice": one.item.number, "identity": one.item.identity}
+    told |= {"snr": one.item.snr}
+    found = _corrected(one, member, seed) if protocol == "corrected" else _as_published(one, protocol, member, seed)
+    for number, (box, numbers) in enumerate(found):
+        where = {"x": box.x, "y": box.y, "width": box.width, "height": box.height}
+        yield told | {"box": number, "label": box.label} | where | numbers
+
+
+def _corrected(one: Case, member: Variant, seed: int) -> Iterator[tuple[Box, dict]]:
+    item, without, method = one.item, one.without, member.load()
+    mask = measured(item, seed=seed)
+    image = reconstruct(method, item, mask)
+    plain = None if without is None else reconstruct(method, without, mask)
+    drawn = member.family != UNTRAINED
+    present, absent = (_noisy(scan, method, mask, seed) if scan and drawn else None for scan in (item, without))
+    scores = metrics.scores(image, item.target, item.peak)
+    for box in item.boxes:
+        finding = Finding.of(box, item.target, None if without is None else without.target)
+        shown, nothing = float(finding.shown(image)), math.nan if plain is None else float(finding.shown(plain))
+        both = [None if images is None else finding.shown(images) for images in (present, absent)]
+        yield (
+            box,
+            scores
+            | {
+                "nmse_box": finding.error(image),
+                "contrast": shown if plain is None else shown - nothing,
+                "shown_with": shown,
+                "shown_without": nothing,
+                "detectability": detectability(*both) if drawn else math.nan,
+            },
+        )
+
+
+def _noisy(scan: Slice, method: Method, mask: Tensor, seed: int) -> Tensor:
+    """Images of a scan with as much noise again as it has, (draws, y, x)."""
+    draws = [signal.noisier(scan, TWICE, seed + number) for number in range(DRAWS)]
+    return torch.stack([reconstruct(method, draw, mask) for draw in draws])
+
+
+def _as_published(one: Case, protocol: str, member: Variant, seed: int) -> Iterator[tuple[Box, dict]]:
+    item = one.item if protocol == RIGHT_BOX else one.neighbor
+    if item is None:
+        return
+    mask = measured(item, PUBLISHED, center_fraction=0.07, seed=seed)
+    image = reconstruct(member.load(), item, mask)
+    scores = published.protocol.scores(member.family, image, item.target, mask * item.kspace)
+    for box in one.item.boxes:
+        read = box if protocol == RIGHT_BOX else published.boxes.transposed(box)
+        yield box, scores | {"nmse_box": published.boxes.error(image, item.target, read)}
