@@ -4,7 +4,7 @@ Findings are drawn, with a twin of each slice that has none, or a reader's, whos
 Rows go to --table and --hidden, which are resumable: what they have is kept, and a run that was killed goes on. Takes
 some hours; --jobs pieces are worked on at a time, on one thread each. Examples, all of it and your method and data:
   python -m helpers features --jobs 2 --table results/features.csv --hidden results/hidden.csv
-  python -m helpers features --families varnet my_module:reconstruct --data FOLDER --table mine.csv --only pathologies
+  python -m helpers features --families varnet my_module:reconstruct --data FOLDER --boxes knee.csv --table mine.csv
 """
 
 import argparse
@@ -18,6 +18,7 @@ import pandas as pd
 from helpers import __version__, methods, stats
 from helpers.commands import _outputs, show
 from helpers.commands._inputs import COUNT, SEED, usable
+from helpers.errors import BadInput
 from helpers.experiments import hidden, pathologies
 from helpers.experiments.pathologies import Marked
 from helpers.experiments.provenance import provenance
@@ -28,7 +29,7 @@ from helpers.shifts.groups import FAMILIES
 
 EXPERIMENTS = ("pathologies", "hidden")
 SEVERAL = ("only", "protocol", "families", "methods")
-ONE = ("data", "findings", "sought", "variants", "profile", "seed", "table", "hidden")
+ONE = ("data", "boxes", "findings", "sought", "variants", "profile", "seed", "table", "hidden")
 DEPENDS = ("data", "profile", "seed")
 
 
@@ -40,6 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--families", **several, default=FAMILIES, help=f"or MODULE:FUNCTION (default: {families})")
     parser.add_argument("--variants", type=COUNT, help="at most so many of each family (default: all)")
     parser.add_argument("--data", default="knee", help="a source, a file or a folder (default: knee)")
+    words = "table of findings of --data as fastMRI+ has them (default: those beside its files)"
+    parser.add_argument("--boxes", type=Path, help=words)
     words = f"in boxes (default: {pathologies.COUNT}, of un-trained networks at most {pathologies.FITTED})"
     parser.add_argument("--findings", type=COUNT, default=pathologies.COUNT, help=words)
     words = f"to be hidden or invented, one a volume (default: {hidden.COUNT})"
@@ -57,6 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     _outputs.check({"--table": args.table, "--hidden": args.hidden})
+    if args.boxes and pathologies.has_twins(args.data):
+        raise BadInput(f"findings of {args.data} are drawn with it; name --boxes with a file or folder of --data")
     usable(args.device)
     for name in {*args.families, *args.methods} - set(FAMILIES):
         methods.load(name, source="knee")
@@ -71,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
 
 def in_boxes(args: argparse.Namespace) -> pd.DataFrame:
     """The rows of all findings in their boxes."""
-    found = pathologies.places(args.data, profile(args.profile), args.findings)
+    found = _found(args)
     few = list(pathologies.first(found, pathologies.FITTED))
     work, known = [], set()
     for protocol in args.protocol:
@@ -79,41 +84,54 @@ def in_boxes(args: argparse.Namespace) -> pd.DataFrame:
             for each in few if family == pathologies.UNTRAINED else found:
                 for member in pathologies.members(protocol, family, each.source)[: args.variants]:
                     key = (pathologies.EXPERIMENT, protocol, family, member.variant, each.identity)
-                    work.append((key, (args.data, args.profile, each.place, protocol, family, member.variant)))
+                    work.append((key, (*_place(args, each), protocol, family, member.variant)))
                     known.add(member.method)
     parts = {name: methods.depends(name) for name in sorted(known) if not name.startswith("published")}
     table = _table(args, args.table, pathologies.KEYS, found, parts)
+    table.drop(pathologies.redrawn(table.rows, found))
     return measured(table, work, partial(box, args.seed, args.device), args.jobs)
 
 
 def sought(args: argparse.Namespace) -> pd.DataFrame:
     """The rows of what hides or invents a finding: of each volume the first."""
     found = {}
-    for each in pathologies.places(args.data, profile(args.profile), args.findings):
+    for each in _found(args):
         if len(found) < args.sought:
             found.setdefault(each.volume, each)
     goals = [goal for goal in GOALS if goal == "hide" or pathologies.has_twins(args.data)]
     work = [
-        ((name, goal, each.identity, 0), (args.data, args.profile, each.place, 0, goal, name, tuple(args.methods)))
+        ((name, goal, each.identity, 0), (*_place(args, each), 0, goal, name, tuple(args.methods)))
         for each in found.values()
         for goal in goals
         for name in args.methods
     ]
     parts = {name: methods.depends(name) for name in args.methods}
     table = _table(args, args.hidden, hidden.KEYS, list(found.values()), None, {"methods": parts})
+    table.drop(pathologies.redrawn(table.rows, found.values(), every=False))
     return measured(table, work, partial(search, args.seed, args.device), args.jobs)
 
 
 def box(seed: int, device: str, arguments: tuple) -> list[dict]:
     """The rows of one variant on one slice."""
-    data, size, place, *others = arguments
-    return list(pathologies.rows(pathologies.case(data, profile(size), place).to(device), *others, seed))
+    return list(pathologies.rows(*_case(device, *arguments), seed))
 
 
 def search(seed: int, device: str, arguments: tuple) -> list[dict]:
     """The rows of one search."""
-    data, size, place, *others = arguments
-    return list(hidden.rows(pathologies.case(data, profile(size), place).to(device), *others, seed))
+    return list(hidden.rows(*_case(device, *arguments), seed))
+
+
+def _found(args: argparse.Namespace) -> list[Marked]:
+    return pathologies.places(args.data, profile(args.profile), args.findings, args.boxes)
+
+
+def _place(args: argparse.Namespace, marked: Marked) -> tuple:
+    """What `_case` opens in another process."""
+    return args.data, args.profile, marked.place, args.boxes
+
+
+def _case(device: str, data: str, size: str, place: pathologies.Place, boxes: Path | None, *others) -> tuple:
+    return pathologies.case(data, profile(size), place, boxes).to(device), *others
 
 
 def _table(

@@ -53,6 +53,7 @@ def open_data(
     split: str = "test",
     volumes: int | None = None,
     slices: int | None = None,
+    boxes: Path | None = None,
 ) -> Sequence[Slice]:
     """The slices behind a name: "knee", "brain" or "stanford" are drawn, anything else is a file or a folder.
 
@@ -60,7 +61,8 @@ def open_data(
     not. A folder without volumes stands for fastMRI's folder of the split in it, such as multicoil_train; where
     multicoil_test holds no references, as fastMRI's own, multicoil_val takes its place, which is said. profile: the
     size of drawn slices; volumes, slices: at most so many volumes, and slices of each (default: the profile's for drawn
-    ones, all for files). Slices are read or drawn when they are asked for. Raises BadInput.
+    ones, all for files); boxes: a table of annotated findings of fastMRI volumes, in place of those beside them. Slices
+    are read or drawn when they are asked for. Raises BadInput.
     """
     if str(name) in DRAWN:
         from helpers.data.scanner import Synthetic
@@ -72,7 +74,7 @@ def open_data(
         raise BadInput(f"{path} does not exist; name a file, a folder, or one of {', '.join(DRAWN)}")
     files = _volumes(path, split)[:volumes]
     fastmri = [each for each, is_scan in files if not is_scan]
-    parts: list[Sequence[Slice]] = [FastMRI(fastmri, slices=slices)] if fastmri else []
+    parts: list[Sequence[Slice]] = [FastMRI(fastmri, slices=slices, boxes=boxes)] if fastmri else []
     parts += [MRIData(each, slices=slices) for each, is_scan in files if is_scan]
     return parts[0] if len(parts) == 1 else Joined(parts)
 

@@ -78,12 +78,14 @@ def beside(path: Path) -> list[Path]:
     return found
 
 
-def of_volumes(volumes: Mapping[Path, tuple[int, int, int]]) -> dict[tuple[Path, int], tuple[Box, ...]]:
-    """Boxes by (path, slice) from the tables beside volumes, as `read_csv` gives them.
+def of_volumes(
+    volumes: Mapping[Path, tuple[int, int, int]], table: Path | None = None
+) -> dict[tuple[Path, int], tuple[Box, ...]]:
+    """Boxes by (path, slice) from the tables beside volumes, or from one table, as `read_csv` gives them.
 
-    volumes: (slices, rows, columns) by path. A table is for the volumes of its folder and of those in it; a box that
-    a second table has, too, is one box. Boxes on slices that a volume does not have are left out, and it is said on
-    standard error. Raises BadInput.
+    volumes: (slices, rows, columns) by path. A table beside them is for the volumes of its folder and of those in it; a
+    box that a second table has, too, is one box. Boxes on slices that a volume does not have are left out, and it is
+    said on standard error. Raises BadInput.
     """
     folders: dict[Path, dict[str, list[Path]]] = {}
     for path in volumes:
@@ -91,9 +93,9 @@ def of_volumes(volumes: Mapping[Path, tuple[int, int, int]]) -> dict[tuple[Path,
     found: dict[tuple[Path, int], tuple[Box, ...]] = {}
     for folder, paths in folders.items():
         shapes = {name: volumes[same[0]][1:] for name, same in paths.items()}
-        for table in beside(folder / "volume"):
+        for each in [table] if table else beside(folder / "volume"):
             beyond = []
-            for (name, number), boxes in read_csv(table, shapes).items():
+            for (name, number), boxes in read_csv(each, shapes).items():
                 for path in paths[name]:
                     have = found.get((path, number), ())
                     if number < volumes[path][0]:
@@ -101,7 +103,7 @@ def of_volumes(volumes: Mapping[Path, tuple[int, int, int]]) -> dict[tuple[Path,
                     else:
                         beyond.append(f"slice {number}, counted from 0, of {path}, which has {volumes[path][0]} slices")
             if beyond:
-                print(f"{table} has boxes on {beyond[0]}; such boxes are left out", file=sys.stderr)
+                print(f"{each} has boxes on {beyond[0]}; such boxes are left out", file=sys.stderr)
     return found
 
 

@@ -65,7 +65,8 @@ class FastMRI(Sequence):
 
     path: a file, a folder (its *.h5), or a list of files; volumes, slices: at most so many volumes, and of each
     so many slices, spread over its middle half (default: all). Only headers are read at once; a slice is read
-    when it is asked for and its file closed again. Boxes come from annotation tables beside the files.
+    when it is asked for and its file closed again. Boxes come from annotation tables beside the files, or from one
+    that is named.
 
     The mask of a slice is the one that its file stores; where it stores none, or one that is True throughout, the
     entries that are not zero in all coils, unless that is fully sampled: see `sampling`. The target is
@@ -77,7 +78,12 @@ class FastMRI(Sequence):
     """
 
     def __init__(
-        self, path: str | Path | Iterable[Path], *, volumes: int | None = None, slices: int | None = None
+        self,
+        path: str | Path | Iterable[Path],
+        *,
+        volumes: int | None = None,
+        slices: int | None = None,
+        boxes: Path | None = None,
     ) -> None:
         paths = [Path(path)] if isinstance(path, str | Path) else [Path(each) for each in path]
         if len(paths) == 1 and paths[0].is_dir():
@@ -86,7 +92,7 @@ class FastMRI(Sequence):
         if not self.volumes:
             raise BadInput(f"{path} holds no volume; name a folder of .h5 files in fastMRI's layout")
         self._index = [(volume, number) for volume in self.volumes for number in volume.slices]
-        self._boxes = annotations.of_volumes({each.path: (each.count, *each.stored) for each in self.volumes})
+        self._boxes = annotations.of_volumes({each.path: (each.count, *each.stored) for each in self.volumes}, boxes)
 
     def __len__(self) -> int:
         return len(self._index)

@@ -10,7 +10,7 @@ from helpers import methods
 from helpers.attacks.known import differentiable
 from helpers.attacks.threat import noise_levels
 from helpers.data.slice import Slice
-from helpers.experiments.pathologies import Case
+from helpers.experiments.pathologies import Case, where
 from helpers.features.goal import SMALLEST, Goal, least
 from helpers.features.recovered import Finding
 from helpers.methods.border import called
@@ -50,6 +50,7 @@ def rows(one: Case, box: int, goal: str, name: str, others: Sequence[str] = (), 
             "identity": one.item.identity,
             "box": box,
             "label": there.label,
+            **where(there),
             "snr": start.snr,
             "before": before,
             "after": after,

@@ -5,7 +5,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count, islice
+from pathlib import Path
 
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -27,6 +29,7 @@ EXPERIMENT = "pathology"
 RIGHT_BOX = "published, right box"
 PROTOCOLS = ("corrected", "published", RIGHT_BOX)
 KEYS = ["experiment", "protocol", "family", "variant", "identity"]  # of all findings of one slice
+WHERE = ("x", "y", "width", "height")
 COUNT = 200  # findings
 UNTRAINED = "convdecoder"  # a family whose images take a minute each: of it one variant, without draws of noise, on
 FITTED = 40  # of the findings
@@ -60,13 +63,13 @@ def has_twins(data: str) -> bool:
 
 
 @lru_cache(maxsize=4)
-def case(data: str, profile: Profile, place: Place) -> Case:
-    """A case of a drawn source, or of a reader's file or folder."""
+def case(data: str, profile: Profile, place: Place, boxes: Path | None = None) -> Case:
+    """A case of a drawn source, or of a reader's file or folder; boxes: the table of these, None for those beside."""
     seed, number = place
     if has_twins(data):
         subject = _subject(data, seed, profile)
         return Case(subject.slice(number, OF), subject.slice(number, OF, False), subject.slice(number + 1, OF))
-    slices = _slices(data, profile)
+    slices = _slices(data, profile, boxes)
     item, after = slices[number], slices[number + 1] if number + 1 < len(slices) else None
     follows = after is not None and (after.origin, after.number) == (item.origin, item.number + 1)
     return Case(item, None, after if follows else None)
@@ -81,28 +84,42 @@ class Marked:
     number: int
     identity: str
     source: str
-    findings: int
+    boxes: tuple[Box, ...]
 
 
-def places(data: str, profile: Profile, findings: int = COUNT) -> list[Marked]:
-    """Where the first so many findings are; BadInput for data without any on a slice that has a reference."""
-    slices = _drawn(data, profile) if has_twins(data) else _stored(data, profile)
+def places(data: str, profile: Profile, findings: int = COUNT, boxes: Path | None = None) -> list[Marked]:
+    """Where the first so many findings are, of copies of a scan those of the first.
+
+    BadInput for data without any on a slice that has a reference.
+    """
+    for remembered in (case, _slices):  # a table of boxes may have changed since
+        remembered.cache_clear()
+    slices = _drawn(data, profile) if has_twins(data) else _stored(data, profile, boxes)
     with_boxes = (
-        Marked(place, item.volume, item.number, item.identity, item.source, len(item.boxes))
+        Marked(place, item.volume, item.number, item.identity, item.source, item.boxes)
         for place, item in slices
         if item.boxes and item.target is not None
     )
-    found = list(first(with_boxes, findings))
+    found = list(first(unique(with_boxes), findings))
     if not found:
         raise BadInput(f"{data} has no annotated finding on a slice with a reference; boxes lie as CSV beside volumes")
     return found
+
+
+def unique(marked: Iterable[Marked]) -> Iterator[Marked]:
+    """Marked slices without those that are the same as one before."""
+    known = set()
+    for each in marked:
+        if each.identity not in known:
+            yield each
+        known.add(each.identity)
 
 
 def first(marked: Iterable[Marked], findings: int) -> Iterator[Marked]:
     """The first of marked slices that have so many findings together, or all."""
     for each in marked:
         yield each
-        findings -= each.findings
+        findings -= len(each.boxes)
         if findings <= 0:
             return
 
@@ -113,8 +130,8 @@ def _drawn(source: str, profile: Profile) -> Iterator[tuple[Place, Slice]]:
             yield (seed, number), _subject(source, seed, profile).slice(number, OF)
 
 
-def _stored(data: str, profile: Profile) -> Iterator[tuple[Place, Slice]]:
-    for index, item in enumerate(_slices(data, profile)):
+def _stored(data: str, profile: Profile, boxes: Path | None) -> Iterator[tuple[Place, Slice]]:
+    for index, item in enumerate(_slices(data, profile, boxes)):
         yield (0, index), item
 
 
@@ -124,8 +141,25 @@ def _subject(source: str, seed: int, profile: Profile) -> Subject:
 
 
 @lru_cache(maxsize=1)
-def _slices(data: str, profile: Profile):
-    return open_data(data, profile=profile, split="test")
+def _slices(data: str, profile: Profile, boxes: Path | None):
+    return open_data(data, profile=profile, split="test", boxes=boxes)
+
+
+def redrawn(rows: pd.DataFrame, found: Iterable[Marked], every: bool = True) -> pd.Series:
+    """Which rows are of slices whose boxes are others now; every: there are rows of all boxes of a slice."""
+    now = {each.identity: {(number, *where(box).values()) for number, box in enumerate(each.boxes)} for each in found}
+    stale = set()
+    for identity in now.keys() & set(rows["identity"]):
+        of_it = rows.loc[rows["identity"] == identity, ["box", *WHERE]]
+        have = set(of_it.itertuples(index=False, name=None))
+        if not (have == now[identity] if every else have <= now[identity]):
+            stale.add(identity)
+    return rows["identity"].isin(stale)
+
+
+def where(box: Box) -> dict[str, int]:
+    """The pixels of a box, as rows have them."""
+    return {name: getattr(box, name) for name in WHERE}
 
 
 def members(protocol: str, family: str, source: str) -> list[Variant]:
@@ -149,8 +183,7 @@ def rows(one: Case, protocol: str, family: str, variant: str, seed: int = 0) -> 
     told |= {"snr": one.item.snr}
     found = _corrected(one, member, seed) if protocol == "corrected" else _as_published(one, protocol, member, seed)
     for number, (box, numbers) in enumerate(found):
-        where = {"x": box.x, "y": box.y, "width": box.width, "height": box.height}
-        yield told | {"box": number, "label": box.label} | where | numbers
+        yield told | {"box": number, "label": box.label} | where(box) | numbers
 
 
 def _corrected(one: Case, member: Variant, seed: int) -> Iterator[tuple[Box, dict]]:
