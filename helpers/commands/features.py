@@ -1,15 +1,17 @@
-"""Measure small features: annotated findings in their boxes (Figure 8), and the least that hides or invents one.
+"""Measure small features: how each method shows them, hides them, or invents them (Figures 7 and 8).
 
-Findings are drawn, with a twin of each slice that has none, or a reader's, whose boxes lie as CSV beside the volumes.
-Rows go to --table and --hidden, which are resumable: what they have is kept, and a run that was killed goes on. Takes
-some hours; --jobs pieces are worked on at a time, on one thread each. Examples, all of it and your method and data:
-  python -m helpers features --jobs 2 --table results/features.csv --hidden results/hidden.csv
-  python -m helpers features --families varnet my_module:reconstruct --data FOLDER --boxes knee.csv --table mine.csv
+Five experiments: findings in their boxes, what hides or invents one, the detectability curve, heat maps of a feature by
+where it lies, and a check of the heat maps. Findings are drawn, with a twin of each slice that has none, or a
+reader's, whose boxes lie as CSV beside the volumes. Each experiment has its table in --tables, which is resumable:
+what it has is kept, and a run that was killed goes on. Takes hours; --jobs pieces are worked on at a time, on one
+thread each. Examples, all of it and your method and data:
+  python -m helpers features --jobs 2 --tables results
+  python -m helpers features --families varnet my_module:reconstruct --data FOLDER --boxes knee.csv --tables mine
 """
 
 import argparse
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -18,28 +20,32 @@ import pandas as pd
 from helpers import __version__, methods, stats
 from helpers.commands import _outputs, show
 from helpers.commands._inputs import COUNT, SEED, usable
+from helpers.data.slice import Slice
 from helpers.errors import BadInput
-from helpers.experiments import hidden, pathologies
+from helpers.experiments import detection, heat_maps, hidden, pathologies, shifts
 from helpers.experiments.pathologies import Marked
 from helpers.experiments.provenance import provenance
 from helpers.experiments.tables import Table, measured
 from helpers.features.goal import GOALS
 from helpers.profiles import PROFILES, profile
+from helpers.shifts import groups
 from helpers.shifts.groups import FAMILIES
 
-EXPERIMENTS = ("pathologies", "hidden")
 SEVERAL = ("only", "protocol", "families", "methods")
-ONE = ("data", "boxes", "findings", "sought", "variants", "profile", "seed", "table", "hidden")
+ONE = ("data", "boxes", "findings", "sought", "volumes", "stride", "variants", "profile", "seed", "tables")
 DEPENDS = ("data", "profile", "seed")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     several = {"nargs": "+"}
-    parser.add_argument("--only", **several, default=EXPERIMENTS, choices=EXPERIMENTS, help="(default: both)")
+    parser.add_argument("--only", **several, default=list(EXPERIMENTS), choices=EXPERIMENTS, help="(default: all)")
     protocols, families = pathologies.PROTOCOLS, " ".join(FAMILIES)
     parser.add_argument("--protocol", **several, default=protocols, choices=protocols, help="(default: all)")
-    parser.add_argument("--families", **several, default=FAMILIES, help=f"or MODULE:FUNCTION (default: {families})")
+    words = f"whose findings are looked at, or MODULE:FUNCTION (default: {families})"
+    parser.add_argument("--families", **several, default=FAMILIES, help=words)
     parser.add_argument("--variants", type=COUNT, help="at most so many of each family (default: all)")
+    words = f"of all other tables, or MODULE:FUNCTION (default: {' '.join(hidden.METHODS)}, and more for heat maps)"
+    parser.add_argument("--methods", **several, help=words)
     parser.add_argument("--data", default="knee", help="a source, a file or a folder (default: knee)")
     words = "table of findings of --data as fastMRI+ has them (default: those beside its files)"
     parser.add_argument("--boxes", type=Path, help=words)
@@ -47,30 +53,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--findings", type=COUNT, default=pathologies.COUNT, help=words)
     words = f"to be hidden or invented, one a volume (default: {hidden.COUNT})"
     parser.add_argument("--sought", type=COUNT, default=hidden.COUNT, help=words)
-    words = f"from which they are hidden, or MODULE:FUNCTION (default: {' '.join(hidden.METHODS)})"
-    parser.add_argument("--methods", **several, default=hidden.METHODS, help=words)
+    words = f"of curves and heat maps (default: {detection.VOLUMES} and {heat_maps.VOLUMES})"
+    parser.add_argument("--volumes", type=COUNT, help=words)
+    words = "pixels from place to place of the heat maps of the first volume (default: 1)"
+    parser.add_argument("--stride", type=COUNT, default=1, help=words)
     parser.add_argument("--profile", default="laptop", choices=PROFILES, help="size of drawn slices (default: laptop)")
     parser.add_argument("--seed", type=SEED, default=0, help="of masks, noise and starts (default: 0)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
     parser.add_argument("--jobs", type=COUNT, default=1, help="pieces at a time (default: 1)")
-    parser.add_argument("--table", type=Path, help="CSV of all rows on findings in boxes, resumable")
-    parser.add_argument("--hidden", type=Path, help="CSV of all rows on what hides or invents one, resumable")
-    parser.add_argument("--json", action="store_true", help="print one JSON object a row of the summary")
+    parser.add_argument("--tables", type=Path, help="folder of all tables, resumable")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a row of the summaries")
 
 
 def run(args: argparse.Namespace) -> int:
-    _outputs.check({"--table": args.table, "--hidden": args.hidden})
+    for name in args.only:
+        _outputs.check({"--table": _path(args, name)})
     if args.boxes and pathologies.has_twins(args.data):
         raise BadInput(f"findings of {args.data} are drawn with it; name --boxes with a file or folder of --data")
     usable(args.device)
-    for name in {*args.families, *args.methods} - set(FAMILIES):
+    for name in {*args.families, *(args.methods or ())} - set(FAMILIES):
         methods.load(name, source="knee")
-    if "pathologies" in args.only:
-        rows = in_boxes(args)
-        show(stats.summary(rows, pathologies.KEYS[1:-1], "nmse_box").to_dict("records"), args.json)
-    if "hidden" in args.only:
-        rows = sought(args)
-        show(stats.summary(rows, ["made_for", "method", "goal"], "after").to_dict("records"), args.json)
+    for name in args.only:
+        measure, by, score = EXPERIMENTS[name]
+        rows = measure(args)
+        if score:
+            show(stats.summary(rows, by, score).to_dict("records"), args.json)
     return 0
 
 
@@ -87,7 +94,7 @@ def in_boxes(args: argparse.Namespace) -> pd.DataFrame:
                     work.append((key, (*_place(args, each), protocol, family, member.variant)))
                     known.add(member.method)
     parts = {name: methods.depends(name) for name in sorted(known) if not name.startswith("published")}
-    table = _table(args, args.table, pathologies.KEYS, found, parts)
+    table = _table(args, "pathologies", pathologies.KEYS, found, {}, parts)
     table.drop(pathologies.redrawn(table.rows, found))
     return measured(table, work, partial(box, args.seed, args.device), args.jobs)
 
@@ -99,16 +106,70 @@ def sought(args: argparse.Namespace) -> pd.DataFrame:
         if len(found) < args.sought:
             found.setdefault(each.volume, each)
     goals = [goal for goal in GOALS if goal == "hide" or pathologies.has_twins(args.data)]
+    names = args.methods or hidden.METHODS
     work = [
-        ((name, goal, each.identity, 0), (*_place(args, each), 0, goal, name, tuple(args.methods)))
+        ((name, goal, each.identity, 0), (*_place(args, each), 0, goal, name, tuple(names)))
         for each in found.values()
         for goal in goals
-        for name in args.methods
+        for name in names
     ]
-    parts = {name: methods.depends(name) for name in args.methods}
-    table = _table(args, args.hidden, hidden.KEYS, list(found.values()), None, {"methods": parts})
+    parts = {"methods": {name: methods.depends(name) for name in names}}
+    table = _table(args, "hidden", hidden.KEYS, list(found.values()), parts)
     table.drop(pathologies.redrawn(table.rows, found.values(), every=False))
     return measured(table, work, partial(search, args.seed, args.device), args.jobs)
+
+
+def curves(args: argparse.Namespace) -> pd.DataFrame:
+    """The rows of the detectability curve."""
+    items = shifts.slices(args.data, profile(args.profile), args.volumes or detection.VOLUMES)
+    names = args.methods or hidden.METHODS
+    work = [((name, item.identity), (item, name)) for name in names for item in items]
+    table = _table(args, "curves", detection.KEYS, items, {}, _members("corrected", names, items))
+    return measured(table, work, partial(curve, args.seed, args.device), args.jobs)
+
+
+def maps(args: argparse.Namespace) -> pd.DataFrame:
+    """The lines of all heat maps: of the first volume the whole, of further ones and as published coarse ones."""
+    items = shifts.slices(args.data, profile(args.profile), args.volumes or heat_maps.VOLUMES)
+    work, parts = [], {}
+    for protocol, known in heat_maps.METHODS.items():
+        if protocol not in args.protocol:
+            continue
+        names = [name for name in args.methods or known if protocol == "corrected" or name in known]
+        parts |= _members(protocol, names, items)
+        for name, number, stride in heat_maps.wanted(protocol, names, len(items), args.stride):
+            item = items[number]
+            for first in heat_maps.firsts(tuple(item.target.shape), name, stride):
+                key = (protocol, name, item.identity, stride, first)
+                work.append((key, (item, protocol, name, stride, first)))
+    table = _table(args, "maps", heat_maps.KEYS, items, {}, parts)
+    return measured(table, work, partial(lines, args.seed, args.device), args.jobs)
+
+
+def checks(args: argparse.Namespace) -> pd.DataFrame:
+    """The rows that hold heat maps against one feature at a time."""
+    items = shifts.slices(args.data, profile(args.profile), 1)
+    names = args.methods or [name for name in heat_maps.METHODS["corrected"] if name not in heat_maps.STRIDES]
+    work = [((name, items[0].identity), (items[0], name)) for name in names]
+    table = _table(args, "checks", heat_maps.CHECK_KEYS, items, {}, _members("corrected", names, items))
+    return measured(table, work, partial(check, args.seed, args.device), args.jobs)
+
+
+# measures, what a summary is by, and of which score; "" for no summary
+EXPERIMENTS = {
+    "pathologies": (in_boxes, ["protocol", "family", "variant"], "nmse_box"),
+    "hidden": (sought, ["made_for", "method", "goal"], "after"),
+    "curves": (curves, ["method", "shape", "contrast_put", "size"], "misses"),
+    "maps": (maps, [], ""),
+    "checks": (checks, ["method"], "at_once"),
+}
+FILES = {
+    "pathologies": "features.csv",
+    "hidden": "hidden.csv",
+    "curves": "detection.csv",
+    "maps": "heat_maps.csv",
+    "checks": "heat_map_checks.csv",
+}
 
 
 def box(seed: int, device: str, arguments: tuple) -> list[dict]:
@@ -119,6 +180,39 @@ def box(seed: int, device: str, arguments: tuple) -> list[dict]:
 def search(seed: int, device: str, arguments: tuple) -> list[dict]:
     """The rows of one search."""
     return list(hidden.rows(*_case(device, *arguments), seed))
+
+
+def curve(seed: int, device: str, arguments: tuple[Slice, str]) -> list[dict]:
+    """The rows of one method on one slice."""
+    item, name = arguments
+    return list(detection.rows(item.to(device), name, {"method": name, **_told(item)}, seed))
+
+
+def lines(seed: int, device: str, arguments: tuple[Slice, str, str, int, int]) -> list[dict]:
+    """The rows of a piece of a heat map."""
+    item, protocol, name, stride, first = arguments
+    told = {"protocol": protocol, "method": name, **_told(item)}
+    return list(heat_maps.lines(heat_maps.seen(item.to(device), protocol, name, seed), name, stride, first, told))
+
+
+def check(seed: int, device: str, arguments: tuple[Slice, str]) -> list[dict]:
+    """The rows of one method at random places."""
+    item, name = arguments
+    told = {"method": name, **_told(item)}
+    return list(heat_maps.checked(heat_maps.seen(item.to(device), "corrected", name, seed), name, seed, told))
+
+
+def _told(item: Slice) -> dict:
+    return {"volume": item.volume, "slice": item.number, "identity": item.identity}
+
+
+def _members(protocol: str, names: Sequence[str], items: Sequence[Slice]) -> dict[str, dict]:
+    """What the rows of each method depend on; nothing of those that are as published."""
+    found = {}
+    for name in names if protocol == "corrected" else ():
+        known = {next(iter(groups.variants(name, source))).method for source in {item.source for item in items}}
+        found[name] = {each: methods.depends(each) for each in sorted(known)}
+    return found
 
 
 def _found(args: argparse.Namespace) -> list[Marked]:
@@ -134,17 +228,22 @@ def _case(device: str, data: str, size: str, place: pathologies.Place, boxes: Pa
     return pathologies.case(data, profile(size), place, boxes).to(device), *others
 
 
+def _path(args: argparse.Namespace, experiment: str) -> Path | None:
+    return args.tables and args.tables / FILES[experiment]
+
+
 def _table(
     args: argparse.Namespace,
-    path: Path | None,
+    experiment: str,
     keys: Sequence[str],
-    slices: Sequence[Marked],
-    parts: dict | None,
-    more: dict | None = None,
+    slices: Sequence[Marked | Slice],
+    more: Mapping,
+    parts: Mapping | None = None,
 ) -> Table:
-    """The table at a path for these slices; parts: what its rows depend on by method, more: all of them."""
-    depends = {name: getattr(args, name) for name in DEPENDS} | {"code": __version__} | (more or {})
-    table = Table(path, keys, lambda n: provenance(_command(args), args.seed, n, args.device), depends, parts)
+    """The table of an experiment on these slices; more: what all of its rows depend on, parts: the same by method."""
+    depends = {name: getattr(args, name) for name in DEPENDS} | {"code": __version__} | more
+    made = lambda n: provenance(_command(args), args.seed, n, args.device)  # noqa: E731
+    table = Table(_path(args, experiment), keys, made, depends, parts)
     for item in slices:  # what cannot stand beside its rows is refused before anything is measured
         table.volume(item.volume, item.number, item.identity)
     return table

@@ -46,8 +46,11 @@ class Finding:
 
     def error(self, image: Tensor) -> float:
         """||f - x||^2 / ||x||^2 in the box: (y, x) to a number."""
-        wrong = inside(image, self.box) - self.truth
-        return float(wrong.square().sum() / self.truth.square().sum())
+        return float(self.wrong(image) / self.truth.square().sum())
+
+    def wrong(self, images: Tensor) -> Tensor:
+        """||f - x||^2 in the box: (..., y, x) to (...)."""
+        return (inside(images, self.box) - self.truth.to(images)).square().sum((-2, -1))
 
 
 def inside(images: Tensor, box: Box) -> Tensor:

@@ -1,0 +1,92 @@
+"""The detectability curve: how small and how faint a feature may be that a method still shows."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import product
+from statistics import NormalDist
+
+import torch
+
+from helpers.data.slice import Box, Slice
+from helpers.experiments.evaluate import reconstruct
+from helpers.features.artificial import SHAPES, Feature, Place, Scan
+from helpers.features.recovered import Finding, detectability
+from helpers.mri.metrics import object_mask
+from helpers.shifts import groups, signal
+from helpers.shifts.lines import measured
+
+SIZES = (1, 2, 3, 4, 6, 8)
+CONTRASTS = (-1.0, -0.5, 0.25, 0.5, 1.0)
+USUAL = Feature(size=4, contrast=0.5)  # of which the shape is changed
+BAND = 20  # rows that have one feature: their errors are changed a little by others, their contrasts hardly
+GROUPS = 2  # of places
+DRAWS = 2  # of noise for each group
+TWICE = 2**0.5  # times the noise: as much as the scan has is added to it
+FALSE = 0.05  # of places without a feature, that are taken for one
+VOLUMES = 5
+KEYS = ["method", "identity"]
+
+
+def features() -> list[Feature]:
+    """All sizes with all contrasts, and all shapes of the usual one."""
+    squares = [Feature(size, contrast) for size, contrast in product(SIZES, CONTRASTS)]
+    return squares + [Feature(USUAL.size, USUAL.contrast, shape) for shape in SHAPES if shape != USUAL.shape]
+
+
+def rows(item: Slice, name: str, told: dict, seed: int = 0, which: Sequence[Feature] = ()) -> Iterator[dict]:
+    """How a method shows features of every size, contrast and shape in one scan: a row each.
+
+    name: of a family, a method, or MODULE:FUNCTION; told: what rows say besides. error: ||f - x||^2 / ||x||^2 in the
+    windows; contrast: of the features, the share that f of the scan with them has and f without has not; detectability:
+    d' of a matched filter under noise alone, the mean of places; misses: the share of places at which its output is
+    below the threshold that `FALSE` of the places without a feature exceed, so that what a method makes of the anatomy
+    around is noise, too.
+    """
+    method, scan, mask = next(groups.variants(name, item.source)).load(), Scan.of(item), measured(item, seed=seed)
+    draws = [signal.noisier(item, TWICE, seed + number) for number in range(DRAWS)]
+    plain = torch.stack([reconstruct(method, draw, mask) for draw in draws])
+    for feature in which or features():
+        found = []
+        for group in range(GROUPS):
+            places = scattered(item, feature.size, seed + group)
+            changed = scan.with_feature(feature, places)
+            added = changed.kspace - item.kspace
+            noisy = [replace(draw, kspace=draw.kspace + added) for draw in draws]
+            images = torch.stack([reconstruct(method, draw, mask) for draw in noisy])
+            for row, column in places:
+                finding = Finding.of(Box(column, row, feature.size, feature.size, ""), changed.target, item.target)
+                found.append((finding, images))
+        if not found:
+            continue
+        energy = torch.stack([finding.signal.square().sum() for finding, _ in found])
+        shown, nothing = (
+            torch.stack([finding.shown(which) for finding, which in each])
+            for each in (found, [(finding, plain) for finding, _ in found])
+        )
+        truth = torch.stack([finding.truth.square().sum() for finding, _ in found])
+        wrong = torch.stack([finding.wrong(images) for finding, images in found])
+        outputs, empty = (energy.sqrt()[:, None] * each for each in (shown, nothing))
+        threshold = empty.mean() + NormalDist().inv_cdf(1 - FALSE) * empty.std()
+        yield told | {
+            "size": feature.size,
+            "contrast_put": feature.contrast,
+            "shape": feature.shape,
+            "places": len(found),
+            "error": float(wrong.mean() / truth.mean()),
+            "contrast": float((energy * (shown - nothing).mean(1)).sum() / energy.sum()),
+            "detectability": sum(map(detectability, shown, nothing)) / len(found),
+            "misses": float((outputs < threshold).float().mean()),
+        }
+
+
+def scattered(item: Slice, size: int, seed: int) -> list[Place]:
+    """One place at random in each band of rows where a window lies within the object."""
+    inside = torch.from_numpy(object_mask(item.target.cpu().numpy())).float()
+    whole = torch.nn.functional.avg_pool2d(inside[None], size, 1)[0] == 1
+    chance, places = torch.Generator().manual_seed(item.seed(seed)), []
+    for first in range(0, len(whole), BAND):
+        there = whole[first : first + BAND - size].nonzero()
+        if len(there):
+            row, column = there[int(torch.randint(len(there), (1,), generator=chance))].tolist()
+            places.append((first + row, column))
+    return places
