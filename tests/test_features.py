@@ -1,16 +1,23 @@
 """Laws of artificial features: what a coil model can produce, what is changed, and that many at once are as one."""
 
+import pandas as pd
 import pytest
 import torch
 
 from helpers import methods
+from helpers.attacks.exact import LinearSense
 from helpers.data.scanner import draw_volume
 from helpers.errors import BadInput
-from helpers.experiments import evaluate
+from helpers.experiments import detection, evaluate, heat_maps
 from helpers.experiments.heat_maps import Seen
 from helpers.features.artificial import SHAPES, Feature, Scan, together
+from helpers.features.closed_form import ClosedForm
+from helpers.methods.sense import MU
+from helpers.mri.metrics import object_mask
 from helpers.mri.noise import noise_level, recorded
+from helpers.mri.sense import Sense
 from helpers.profiles import profile
+from helpers.shifts.lines import measured
 
 
 @pytest.fixture(scope="module")
@@ -94,16 +101,74 @@ def test_every_place_is_in_one_group_and_a_group_has_one_in_each_band(band):
 @pytest.mark.parametrize("name", ["zero-filled", "sense"])
 def test_many_features_at_once_are_shown_as_one_at_a_time(scan, name):
     """These two see rows apart from each other but for the scale and the coil maps."""
-    seen, feature = Seen.of(scan, methods.load(name, source="knee"), evaluate.mask_of(scan.item)), Feature()
+    seen, feature = Seen.of(scan, methods.load(name, source="knee"), measured(scan.item)), Feature()
     group = list(together(scan.places(3), 16))[37]
     at_once = seen.shown(feature, group)["error"]
     for found, place in zip(at_once, group, strict=True):
         assert float(found) == pytest.approx(float(seen.shown(feature, [place])["error"]), rel=0.05, abs=1e-4)
 
 
-def test_a_heat_map_has_every_place_once(scan):
-    seen = Seen.of(scan, methods.load("zero-filled"), evaluate.mask_of(scan.item))
-    whole = seen.heat_map(Feature(), band=20)
-    assert whole["error"].shape == scan.places(3) and not whole["error"].isnan().any()
-    coarse = seen.heat_map(Feature(), band=20, stride=5)
-    assert torch.allclose(coarse["error"], whole["error"][::5, ::5], rtol=0.1, atol=1e-4)
+def test_sense_in_closed_form_is_what_the_solver_gives_for_one_feature_at_a_time(whole):
+    """With the maps of the clean scan, where features in other rows are not seen at all: to 1e-5 of the maximum."""
+    item, feature = whole.item, Feature()
+    mask = measured(item)
+    y = mask * item.kspace
+    closed = ClosedForm.of(y, mask)
+    solver = LinearSense(closed.sense, MU)
+    among_others = Seen.of(whole, closed, mask)
+    alone = Seen.of(whole, lambda kspace, mask: solver(kspace).abs(), mask)
+    group = list(together(whole.places(3), heat_maps.BANDS[heat_maps.CLOSED_FORM]))[20]
+    at_once = among_others.shown(feature, group)
+    for number in range(0, len(group), 7):
+        one = alone.shown(feature, [group[number]])
+        for name in ("error", "contrast"):
+            assert float(at_once[name][number]) == pytest.approx(float(one[name][0]), abs=1e-5)
+    with pytest.raises(BadInput, match="mask of points"):
+        ClosedForm(Sense(closed.sense.maps, torch.ones(item.kspace.shape[-2:], dtype=torch.bool)))
+
+
+@pytest.mark.parametrize("stride", [1, 5])
+def test_a_heat_map_has_every_place_once_whatever_its_pieces(scan, stride):
+    seen, shape = Seen.of(scan, methods.load("zero-filled"), measured(scan.item)), tuple(scan.item.target.shape)
+    pieces = heat_maps.firsts(shape, "unet", stride)
+    rows = pd.DataFrame(
+        row for first in reversed(pieces) for row in heat_maps.lines(seen, "unet", stride, first, {"volume": "one"})
+    )
+    found = heat_maps.heat_map(rows)
+    assert found.shape == tuple(len(range(0, n, stride)) for n in scan.places(3)) and not found.isnan().any()
+    for row, column in [(0, 0), (3, 5), (found.shape[0] - 1, found.shape[1] - 1)]:
+        alone = seen.shown(Feature(), [(row * stride, column * stride)])["error"]
+        assert float(found[row, column]) == pytest.approx(float(alone[0]), rel=0.1, abs=2e-4)
+    if stride == 1:
+        assert heat_maps.heat_map(rows[rows["row"] != 3])[3].isnan().all()
+
+
+def test_a_feature_as_published_is_scored_as_the_notebooks_do(scan):
+    """Both images have mean 0 and deviation 1, and every coil has the same constant in the window."""
+    seen = heat_maps.seen(scan.item, "published", "unet")
+    feature, places = Feature(), [(10, 20)]
+    item = scan.as_published(feature, places)
+    image, target = (evaluate.reconstruct(seen.method, item, seen.mask), item.target)
+    normal = [(each - each.mean()) / each.std() for each in (image, target)]
+    wrong = (normal[0] - normal[1])[10:13, 20:23].square().mean()
+    assert float(seen.shown(feature, places)["error"][0]) == pytest.approx(float(wrong), rel=1e-5)
+    with pytest.raises(BadInput, match="no heat map of tv"):
+        heat_maps.seen(scan.item, "published", "tv")
+
+
+def test_random_places_show_how_far_maps_are_to_be_trusted(scan):
+    seen = heat_maps.seen(scan.item, "corrected", "sense")
+    rows = list(heat_maps.checked(seen, "sense", 0, {}, count=3))
+    assert all(row["at_once"] == pytest.approx(row["alone"], abs=1e-5) and row["features"] > 10 for row in rows)
+    assert rows == list(heat_maps.checked(seen, "sense", 0, {}, count=3))
+
+
+def test_a_larger_and_brighter_feature_is_not_missed(scan):
+    faint, plain = Feature(1, 0.25), Feature(8, 1.0)
+    small, large = detection.rows(scan.item, "zero-filled", {}, which=[faint, plain])
+    assert 0 <= large["misses"] <= small["misses"] <= 1 and large["misses"] < 0.05
+    assert large["detectability"] > small["detectability"] > 0
+    assert 0.3 < large["contrast"] < 1.1 and large["places"] >= 2 * detection.GROUPS
+    inside = object_mask(scan.item.target.numpy())
+    for row, column in detection.scattered(scan.item, 8, 0):
+        assert inside[row : row + 8, column : column + 8].all()
