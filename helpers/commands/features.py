@@ -101,21 +101,18 @@ def in_boxes(args: argparse.Namespace) -> pd.DataFrame:
 
 def sought(args: argparse.Namespace) -> pd.DataFrame:
     """The rows of what hides or invents a finding: of each volume the first."""
-    found = {}
-    for each in _found(args):
-        if len(found) < args.sought:
-            found.setdefault(each.volume, each)
+    found = hidden.one_a_volume(_found(args), args.sought)
     goals = [goal for goal in GOALS if goal == "hide" or pathologies.has_twins(args.data)]
     names = args.methods or hidden.METHODS
     work = [
         ((name, goal, each.identity, 0), (*_place(args, each), 0, goal, name, tuple(names)))
-        for each in found.values()
+        for each in found
         for goal in goals
         for name in names
     ]
     parts = {"methods": {name: methods.depends(name) for name in names}}
-    table = _table(args, "hidden", hidden.KEYS, list(found.values()), parts)
-    table.drop(pathologies.redrawn(table.rows, found.values(), every=False))
+    table = _table(args, "hidden", hidden.KEYS, found, parts)
+    table.drop(pathologies.redrawn(table.rows, found, every=False))
     return measured(table, work, partial(search, args.seed, args.device), args.jobs)
 
 

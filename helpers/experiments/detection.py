@@ -5,10 +5,12 @@ from dataclasses import replace
 from itertools import product
 from statistics import NormalDist
 
+import pandas as pd
 import torch
 
 from helpers.data.slice import Box, Slice
 from helpers.experiments.evaluate import reconstruct
+from helpers.experiments.live import measured_live
 from helpers.features.artificial import SHAPES, Feature, Place, Scan
 from helpers.features.recovered import Finding, detectability
 from helpers.mri.metrics import object_mask
@@ -77,6 +79,16 @@ def rows(item: Slice, name: str, told: dict, seed: int = 0, which: Sequence[Feat
             "detectability": sum(map(detectability, shown, nothing)) / len(found),
             "misses": float((outputs < threshold).float().mean()),
         }
+
+
+def live(items: Sequence[Slice], names: Sequence[str], which: Sequence[Feature], seed: int = 0) -> pd.DataFrame:
+    """The rows of several slices and methods, measured here and now."""
+    work = [
+        (item, name, {"method": name, "volume": item.volume, "slice": item.number}, seed, which)
+        for item in items
+        for name in names
+    ]
+    return measured_live(rows, work, "detectability")
 
 
 def scattered(item: Slice, size: int, seed: int) -> list[Place]:

@@ -10,6 +10,7 @@ from torch import Tensor
 from helpers.data.slice import Slice
 from helpers.errors import BadInput
 from helpers.experiments.evaluate import reconstruct
+from helpers.experiments.live import measured_live
 from helpers.features.artificial import Feature, Place, Scan, together, windows
 from helpers.features.closed_form import ClosedForm
 from helpers.methods import Method
@@ -99,6 +100,31 @@ def wanted(protocol: str, names: Sequence[str], volumes: int, stride: int) -> It
                     yield name, number, max(stride, STRIDES[name])
             else:
                 yield name, number, stride if number == 0 and protocol == "corrected" else max(stride, COARSE)
+
+
+def live(items: Sequence[Slice], names: Sequence[str], stride: int = COARSE, seed: int = 0) -> pd.DataFrame:
+    """The lines of coarse heat maps of slices, measured here and now."""
+    work = [
+        (item, protocol, name, stride, seed)
+        for item in items
+        for protocol, known in METHODS.items()
+        for name in names
+        if protocol == "corrected" or name in known
+    ]
+    return measured_live(_whole, work, "heat maps")
+
+
+def checked_live(item: Slice, names: Sequence[str], count: int, seed: int = 0) -> pd.DataFrame:
+    """The rows of `checked` of several methods, measured here and now."""
+    work = [(seen(item, "corrected", name, seed), name, seed, {"method": name}, count) for name in names]
+    return measured_live(checked, work, "features alone")
+
+
+def _whole(item: Slice, protocol: str, name: str, stride: int, seed: int) -> Iterator[dict]:
+    found = seen(item, protocol, name, seed)
+    told = {"protocol": protocol, "method": name, "volume": item.volume, "slice": item.number}
+    for first in firsts(tuple(item.target.shape), name, stride):
+        yield from lines(found, name, stride, first, told | {"identity": item.identity})
 
 
 def firsts(shape: tuple[int, int], name: str, stride: int) -> range:

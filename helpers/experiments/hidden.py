@@ -1,8 +1,11 @@
 """What an image can hide or invent: the least perturbation that takes a finding away, or draws one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -10,10 +13,13 @@ from helpers import methods
 from helpers.attacks.known import differentiable
 from helpers.attacks.threat import noise_levels
 from helpers.data.slice import Slice
-from helpers.experiments.pathologies import Case, where
-from helpers.features.goal import SMALLEST, Goal, least
+from helpers.experiments.live import measured_live
+from helpers.experiments.pathologies import Case, Marked, case, has_twins, places, where
+from helpers.features.goal import GOALS, SMALLEST, Goal, Reached, least
 from helpers.features.recovered import Finding
+from helpers.methods import Method
 from helpers.methods.border import called
+from helpers.profiles import Profile
 from helpers.shifts.lines import measured
 
 METHODS = ("unet", "varnet", "wavelet", "tv")
@@ -21,43 +27,91 @@ COUNT = 20  # findings, one a volume
 KEYS = ["made_for", "goal", "identity", "box"]  # of all rows of one search
 
 
-def rows(one: Case, box: int, goal: str, name: str, others: Sequence[str] = (), seed: int = 0) -> Iterator[dict]:
-    """The least strength at which a goal is reached for one finding and method, and what that does to others.
+@dataclass(frozen=True)
+class Search:
+    """The least that reaches a goal for one finding and method, and what it was sought in.
 
-    box: which finding of the slice; goal: of `goal.GOALS`; to invent one, a twin without it is needed, else there is no
-    row. A row for the method that the perturbation was made for, and one for each of `others` that is given it as it
-    is: before and after are c of `Finding.shown`. eps: 0 where the goal is reached without, infinite where it is not.
+    start: the slice that is perturbed; mask: what is measured of it; finding; found
+    """
+
+    start: Slice
+    mask: Tensor
+    finding: Finding
+    found: Reached
+
+    @torch.no_grad()
+    def image(self, method: Method, perturbed: bool = True) -> Tensor:
+        """What a method makes of the slice, with the perturbation or without, cropped to the target."""
+        y = self.mask * self.start.kspace
+        return self.start.crop(called(method, y + self.found.e if perturbed else y, self.mask))
+
+
+def search(one: Case, box: int, goal: str, name: str, seed: int = 0) -> Search | None:
+    """Look for the least strength at which a goal is reached for a finding of a slice; None without the twin it needs.
+
+    box: which finding of the slice; goal: of `goal.GOALS`: to invent one is to draw it into the twin without it.
     """
     start = one.item if goal == "hide" else one.without
     if start is None:
-        return
-    there = one.item.boxes[box]
-    finding = Finding.of(there, one.item.target, None if one.without is None else one.without.target)
+        return None
+    finding = Finding.of(one.item.boxes[box], one.item.target, None if one.without is None else one.without.target)
     mask = measured(start, seed=seed)
-    y, load = mask * start.kspace, partial(methods.load, source=start.source)
-    threat = Goal(differentiable(name, start.source), y, mask, SMALLEST, one.item.target, finding=finding, goal=goal)
-    found = least(partial(load, name), threat, seed)
+    make = partial(methods.load, name, source=start.source)
+    attacked = differentiable(name, start.source)
+    threat = Goal(attacked, mask * start.kspace, mask, SMALLEST, one.item.target, finding=finding, goal=goal)
+    return Search(start, mask, finding, least(make, threat, seed))
+
+
+def rows(one: Case, box: int, goal: str, name: str, others: Sequence[str] = (), seed: int = 0) -> Iterator[dict]:
+    """The least strength at which a goal is reached for one finding and method, and what that does to others.
+
+    A row for the method that the perturbation was made for, and one for each of `others` that is given it as it is:
+    before and after are c of `Finding.shown`. eps: 0 where the goal is reached without, infinite where it is not. See
+    `search` for the rest.
+    """
+    sought = search(one, box, goal, name, seed)
+    if sought is None:
+        return
+    start, found = sought.start, sought.found
     for method in (name, *(other for other in others if other != name)):
-        before, after = (_shown(finding, load(method), start, mask, e) for e in (torch.zeros_like(y), found.e))
+        load = partial(methods.load, method, source=start.source)
+        before, after = (float(sought.finding.shown(sought.image(load(), each))) for each in (False, True))
         yield {
             "made_for": name,
             "method": method,
             "goal": goal,
             "eps": found.eps,
-            "noise_levels": noise_levels(found.e, y, mask),
+            "noise_levels": noise_levels(found.e, sought.mask * start.kspace, sought.mask),
             "volume": start.volume,
             "slice": start.number,
             "identity": one.item.identity,
             "box": box,
-            "label": there.label,
-            **where(there),
+            "label": sought.finding.box.label,
+            **where(sought.finding.box),
             "snr": start.snr,
             "before": before,
             "after": after,
         }
 
 
-@torch.no_grad()
-def _shown(finding: Finding, method: methods.Method, start: Slice, mask: Tensor, e: Tensor) -> float:
-    """c of what a method makes of the slice and a perturbation of its measured entries."""
-    return float(finding.shown(start.crop(called(method, mask * start.kspace + e, mask))))
+def live(
+    names: Sequence[str], profile: Profile, data: str, count: int, seed: int = 0, boxes: Path | None = None
+) -> pd.DataFrame:
+    """The rows of the first findings of a source or a reader's data, one a volume, searched for here and now."""
+    work = [
+        (case(data, profile, each.place, boxes), 0, goal, name, names, seed)
+        for each in one_a_volume(places(data, profile, boxes=boxes), count)
+        for goal in GOALS
+        for name in names
+        if goal == "hide" or has_twins(data)
+    ]
+    return measured_live(rows, work, "what hides or invents a finding")
+
+
+def one_a_volume(found: Iterable[Marked], count: int) -> list[Marked]:
+    """The first marked slice of each of so many volumes."""
+    chosen: dict[str, Marked] = {}
+    for each in found:
+        if len(chosen) < count:
+            chosen.setdefault(each.volume, each)
+    return list(chosen.values())

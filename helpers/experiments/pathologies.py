@@ -1,7 +1,7 @@
 """Pathologies (Figure 8): how much of a finding each method shows, beside how well it scores on the whole image."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import count
@@ -17,6 +17,7 @@ from helpers.data.scanner import SOURCES, Subject
 from helpers.data.slice import Box, Slice
 from helpers.errors import BadInput
 from helpers.experiments.evaluate import reconstruct
+from helpers.experiments.live import measured_live
 from helpers.features.recovered import Finding, detectability
 from helpers.methods import Method
 from helpers.mri import metrics
@@ -171,6 +172,30 @@ def members(protocol: str, family: str, source: str) -> list[Variant]:
         half = methods.tuned(family, source)["lam"] / 2
         members.append(Variant(family, "half", family, partial(methods.load, family, source=source, lam=half)))
     return members
+
+
+def live(
+    families: Sequence[str],
+    profile: Profile,
+    data: str,
+    findings: int,
+    variants: int | None = None,
+    seed: int = 0,
+    boxes: Path | None = None,
+) -> pd.DataFrame:
+    """The rows of the first findings of a drawn source or of a reader's data, measured here and now."""
+    work = [
+        (data, profile, each.place, boxes, protocol, family, member.variant, seed)
+        for protocol in PROTOCOLS
+        for each in places(data, profile, findings, boxes)
+        for family in families
+        for member in members(protocol, family, each.source)[:variants]
+    ]
+    return measured_live(_of_place, work, "findings in boxes")
+
+
+def _of_place(data: str, profile: Profile, place: Place, boxes: Path | None, *others) -> Iterator[dict]:
+    return rows(case(data, profile, place, boxes), *others)
 
 
 @torch.no_grad()

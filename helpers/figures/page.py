@@ -3,6 +3,7 @@
 import inspect
 import textwrap
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -10,7 +11,8 @@ from IPython.display import Markdown, display
 
 from helpers import methods
 from helpers.data import DRAWN, open_data
-from helpers.experiments import evaluate
+from helpers.errors import BadInput
+from helpers.experiments import evaluate, pathologies
 from helpers.figures.images import images
 from helpers.findings import verdicts
 from helpers.mri.fourier import center_crop
@@ -45,6 +47,20 @@ def referenced(data: str, size: Profile, names: Sequence[str] = (), instead: str
         plt.close("all")
         say("The rest of the chapter is shown on drawn slices instead.")
     return instead
+
+
+def annotated(data: str, size: Profile, boxes: Path | None = None) -> str:
+    """The data of a chapter that needs annotated findings: `data`, or "" where they have none, which is said.
+
+    boxes: a table of findings in place of those beside the files of `data`.
+    """
+    try:
+        if data:
+            pathologies.places(data, size, 1, boxes)
+    except BadInput as error:
+        say(f"**{str(error).capitalize()}.** This chapter is shown on drawn slices instead.")
+        return ""
+    return data
 
 
 def claims(table: pd.DataFrame) -> None:

@@ -61,7 +61,7 @@ def explorer(
     if os.environ.get(STATIC) != "1":
         return _live(compute, values, words, label, start, width)
     kept = _spread(len(values), frames, start)
-    pictures = [_raster(compute(values[k])) for k in kept]
+    pictures = [raster(compute(values[k])) for k in kept]
     return Frames(pictures, [words[k] for k in kept], label, alt, kept.index(start), width)
 
 
@@ -77,26 +77,25 @@ class Frames:
     width: str
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
-        data = [_webp(picture) for picture in self.pictures]
-        sources = ["data:image/webp;base64," + base64.b64encode(frame).decode() for frame in data]
+        sources = [data_url(picture) for picture in self.pictures]
         alts = [f"{self.alt}, {self.label} {word}" for word in self.words]
         page = PAGE.format(
             label=html.escape(self.label),
             value=html.escape(self.words[self.start]),
-            last=len(data) - 1,
+            last=len(sources) - 1,
             start=self.start,
             source=sources[self.start],
             alt=html.escape(alts[self.start]),
             width=html.escape(self.width),
-            sources=_script(sources),
-            values=_script(self.words),
-            alts=_script(alts),
+            sources=script(sources),
+            values=script(self.words),
+            alts=script(alts),
         )
         weight = sum(map(len, sources)) / 1000
         return {
             "text/html": page,
-            "image/png": base64.b64encode(_png(self.pictures[self.start])).decode(),
-            "text/plain": f"<{len(data)} frames, {self.label} {self.words[0]} to {self.words[-1]}, {weight:.0f} kB>",
+            "image/png": base64.b64encode(png(self.pictures[self.start])).decode(),
+            "text/plain": f"<{len(sources)} frames, {self.label} {self.words[0]} to {self.words[-1]}, {weight:.0f} kB>",
         }
 
 
@@ -117,7 +116,7 @@ def _live(compute, values, words, label, start, width):
 
     def show(k):
         if k not in seen:
-            seen[k] = _png(_raster(compute(values[k])))
+            seen[k] = png(raster(compute(values[k])))
         image.value = seen[k]
 
     slider.observe(lambda change: show(change["new"]), "value")
@@ -133,7 +132,7 @@ def _spread(count: int, most: int, start: int) -> list[int]:
     return kept.tolist()
 
 
-def _raster(picture) -> Image.Image:
+def raster(picture) -> Image.Image:
     """The pixels of what `compute` returned; a Figure is closed, so that no cell shows it a second time."""
     if hasattr(picture, "savefig"):
         from matplotlib import pyplot
@@ -147,6 +146,11 @@ def _raster(picture) -> Image.Image:
     return Image.fromarray((pixels * 255).round().astype(np.uint8))
 
 
+def data_url(picture: Image.Image) -> str:
+    """A picture as the address of itself."""
+    return "data:image/webp;base64," + base64.b64encode(_webp(picture)).decode()
+
+
 def _webp(picture: Image.Image) -> bytes:
     """The smaller of two encodings: photographs compress better with loss, line drawings without."""
     buffers = [io.BytesIO(), io.BytesIO()]
@@ -155,12 +159,13 @@ def _webp(picture: Image.Image) -> bytes:
     return min((buffer.getvalue() for buffer in buffers), key=len)
 
 
-def _png(picture: Image.Image) -> bytes:
+def png(picture: Image.Image) -> bytes:
+    """A picture as the bytes of a PNG."""
     buffer = io.BytesIO()
     picture.save(buffer, "png", optimize=True)
     return buffer.getvalue()
 
 
-def _script(value) -> str:
+def script(value) -> str:
     """JSON that may stand inside a script element."""
     return json.dumps(value).replace("</", "<\\/")

@@ -1,15 +1,13 @@
 """What the ranking of slices says: who is hard, whether that is noise or anatomy, and how much of it is the scan."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 
 from helpers import stats
 from helpers.experiments.hard import lowest
 from helpers.findings import verdicts
+from helpers.findings.verdicts import Measured
 
-RESAMPLES = 1000
 PREDICTORS = {
     "snr": "log of the SNR of the reference",
     "high_clean": "high frequencies, without the noise's",
@@ -47,7 +45,7 @@ def more_high_frequencies(ranking: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
         inside = found[name] - found.groupby("acquisition")[name].transform("mean")
         for values, which in ((found[name], "all slices"), (inside, "within acquisitions")):
             table = pd.DataFrame({"value": values, "hard": found["hard"], "volume": found["volume"]})
-            rows[words, which] = _resampled(table, _difference, seed)
+            rows[words, which] = stats.resampled(table, _difference, seed)
     return _worded(rows, found["volume"].nunique()).rename_axis(["high frequencies of hard slices, less others'", "of"])
 
 
@@ -65,7 +63,7 @@ def regression(ranking: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
             values = values - values.groupby(table["acquisition"]).transform("mean")
         spread = {name: values[name].std() for name in PREDICTORS}  # of none, as where each acquisition is one slice
         values = values.assign(**{name: values[name] / (each if each > 0 else 1) for name, each in spread.items()})
-        coefficients = _resampled(values.assign(volume=table["volume"]), _least_squares, seed)
+        coefficients = stats.resampled(values.assign(volume=table["volume"]), _least_squares, seed)
         for number, words in enumerate(PREDICTORS.values()):
             rows[words, which] = tuple(each[number] for each in coefficients)
     return _worded(rows, table["volume"].nunique()).rename_axis(["SSIM by one standard deviation of", "of"])
@@ -93,27 +91,7 @@ def _least_squares(table: pd.DataFrame) -> np.ndarray:
     return np.linalg.lstsq(design, table["ssim"], rcond=None)[0][1:]
 
 
-def _resampled(table: pd.DataFrame, statistic: Callable, seed: int) -> tuple:
-    """A statistic of rows, the ends of its interval by percentiles over resampled volumes, and its p-value of zero."""
-    chance, parts = np.random.default_rng(seed), list(table.groupby("volume").indices.values())
-    drawn = []
-    for _ in range(RESAMPLES):
-        chosen = chance.integers(len(parts), size=len(parts))
-        drawn.append(statistic(table.iloc[np.concatenate([parts[number] for number in chosen])]))
-    low, high = np.nanquantile(drawn, [(1 - stats.LEVEL) / 2, (1 + stats.LEVEL) / 2], axis=0)
-    beyond = np.minimum((np.array(drawn) <= 0).sum(0), (np.array(drawn) >= 0).sum(0))
-    return statistic(table), low, high, np.minimum(2 * (1 + beyond) / (1 + RESAMPLES), 1)
-
-
 def _worded(rows: dict[tuple, tuple], volumes: int) -> pd.DataFrame:
     """Numbers with their intervals and the verdicts on "above zero", which are judged together."""
-    few = f"no verdict, {volumes} volume" + "s" * (volumes > 1) if volumes < verdicts.LEAST else ""
-    found = {}
-    corrected = stats.holm([p for *_, p in rows.values()])
-    for (key, (value, low, high, p)), together in zip(rows.items(), corrected):
-        said, alone = (
-            "undecided" if not each < 1 - stats.LEVEL else "supported" if value > 0 else "contradicted"
-            for each in (together, p)
-        )
-        found[key] = {"above zero": f"{value:.3f} [{low:.3f}, {high:.3f}]: {few or verdicts.worded(said, alone)}"}
-    return pd.DataFrame.from_dict(found, orient="index").set_axis(pd.MultiIndex.from_tuples(found))
+    found = verdicts.cells({key: Measured.above(*each, volumes) for key, each in rows.items()})
+    return pd.DataFrame({"above zero": found.values()}, index=pd.MultiIndex.from_tuples(found))

@@ -1,7 +1,7 @@
 """What the table of shifts says: what each family loses, whether all lose alike, and whether scores lie on a line."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -11,6 +11,7 @@ from scipy import stats as scipy_stats
 from helpers import stats
 from helpers.experiments.shifts import RAW
 from helpers.findings import verdicts
+from helpers.findings.verdicts import Measured
 from helpers.mri import metrics
 from helpers.shifts import like
 
@@ -154,46 +155,16 @@ def judged(
             column = f"{protocol}, {metrics.SCORES[score]}"
             for name, lost in drops(rows, score).items():
                 said = "supported" if lost.mean > 0 else "contradicted"
-                claims[f"{name} loses", column] = _Claim(str(lost), lost.volumes, lost.p_value(), said)
+                claims[f"{name} loses", column] = Measured(str(lost), lost.volumes, lost.p_value(), said)
             claims[f"all lose alike, to {margin:g}", column] = _alike(differences(rows, score), margin)
             drawn, volumes = _lines(rows, score), min(rows.groupby("side")["volume"].nunique())
             for words, number in (("scores in and out lie on a line", "r"), ("the ranking is kept", NUMBERS[-1])):
-                claims[words, column] = _above(drawn[:, NUMBERS.index(number)], volumes)
+                claims[words, column] = Measured.resampled(drawn[:, NUMBERS.index(number)], LINE, volumes)
     order = list(dict.fromkeys(words for words, _ in claims))
     order.sort(key=lambda words: not words.endswith(" loses"))
-    wide = pd.Series(_worded(claims), dtype=object).unstack().loc[order]
+    wide = pd.Series(verdicts.cells(claims), dtype=object).unstack().loc[order]
     wide = wide[list(dict.fromkeys(column for _, column in claims))].fillna("not measured")
     return wide.rename_axis(index=f"claim, {shift}, made on {domain}")
-
-
-@dataclass(frozen=True)
-class _Claim:
-    """What was measured, in words; on how many volumes; and the verdict, if so small a p-value is enough."""
-
-    words: str
-    volumes: int
-    p: float
-    said: str
-
-
-def _worded(claims: Mapping[tuple, _Claim]) -> dict[tuple, str]:
-    """What was measured and the verdict of each claim, all of them judged together."""
-    together, cells = stats.holm([each.p if each.volumes >= verdicts.LEAST else np.nan for each in claims.values()]), {}
-    for (key, each), p in zip(claims.items(), together):
-        said, alone = (each.said if value < 1 - stats.LEVEL else "undecided" for value in (p, each.p))
-        few = f"no verdict, {each.volumes} volume" + "s" * (each.volumes > 1)
-        cells[key] = f"{each.words}: {few if each.volumes < verdicts.LEAST else verdicts.worded(said, alone)}"
-    return cells
-
-
-def _above(drawn: np.ndarray, volumes: int) -> _Claim:
-    """That a correlation is above LINE; drawn: the correlation and, after it, those of its resamples."""
-    value, *others = drawn
-    low, high = np.nanquantile(others, [(1 - stats.LEVEL) / 2, (1 + stats.LEVEL) / 2])
-    beyond = min((np.array(others) <= LINE).sum(), (np.array(others) >= LINE).sum())
-    p = min(1.0, 2 * (1 + beyond) / (1 + len(others)))
-    said = "supported" if value > LINE else "contradicted"
-    return _Claim(f"{value:.3f} [{low:.3f}, {high:.3f}]", volumes, p, said)
 
 
 def made_of(rows: pd.DataFrame, score: str = "ssim") -> pd.DataFrame:
@@ -242,16 +213,16 @@ def alike(pairs: dict[tuple[str, str], stats.Gap], margin: float = MARGIN) -> st
     Equivalence has to be shown for every pair, so that the weakest decides and none is corrected; that one pair differs
     by more than the margin is enough for the contrary, so that the strongest is corrected for the number of pairs.
     """
-    return _worded({(): _alike(pairs, margin)})[()]
+    return verdicts.cells({(): _alike(pairs, margin)})[()]
 
 
-def _alike(pairs: dict[tuple[str, str], stats.Gap], margin: float) -> _Claim:
+def _alike(pairs: dict[tuple[str, str], stats.Gap], margin: float) -> Measured:
     (a, b), most = max(pairs.items(), key=lambda each: abs(each[1].mean))
     near = max(each.beyond(margin) for each in pairs.values())
     apart = stats.holm([each.p_value(np.sign(each.mean) * margin) for each in pairs.values()])
     far = min([p for p, each in zip(apart, pairs.values()) if abs(each.mean) > margin], default=1.0)
     said = "contradicted" if far < near else "supported"
-    return _Claim(f"{a} against {b} {most}", min(each.volumes for each in pairs.values()), min(near, far), said)
+    return Measured(f"{a} against {b} {most}", min(each.volumes for each in pairs.values()), min(near, far), said)
 
 
 def _mean(values: pd.Series) -> stats.Interval:

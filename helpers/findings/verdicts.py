@@ -1,8 +1,9 @@
 """Whether a claim holds: the verdict among all claims of a table, and whose attack would have to be better first."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from helpers.stats import LEVEL, Interval, holm
@@ -22,6 +23,44 @@ class Claim:
     lost: tuple[str, str]
     than: tuple[str, str]
     ranking: bool = False
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured, in words; on how many volumes; and the verdict, if so small a p-value is enough."""
+
+    words: str
+    volumes: int
+    p: float
+    said: str
+
+    @classmethod
+    def above(cls, value: float, low: float, high: float, p: float, volumes: int) -> "Measured":
+        """That a number is above zero; p: its p-value of zero."""
+        said = "supported" if value > 0 else "contradicted"
+        return cls(f"{value:.3f} [{low:.3f}, {high:.3f}]", volumes, p, said)
+
+    @classmethod
+    def resampled(cls, drawn: np.ndarray, claimed: float, volumes: int) -> "Measured":
+        """That a number is above what is claimed; drawn: the number and, after it, those of its resamples."""
+        value, others = drawn[0], drawn[1:][np.isfinite(drawn[1:])]
+        if not (np.isfinite(value) and len(others)):
+            return cls("not defined", volumes, 1.0, "undecided")
+        low, high = np.nanquantile(others, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        beyond = min((others <= claimed).sum(), (others >= claimed).sum())
+        p = min(1.0, 2 * (1 + beyond) / (1 + len(others)))
+        said = "supported" if value > claimed else "contradicted"
+        return cls(f"{value:.3f} [{low:.3f}, {high:.3f}]", volumes, p, said)
+
+
+def cells(claims: Mapping[tuple, Measured]) -> dict[tuple, str]:
+    """What was measured and the verdict of each claim, all of them judged together with Holm's correction."""
+    together, found = holm([each.p if each.volumes >= LEAST else float("nan") for each in claims.values()]), {}
+    for (key, each), p in zip(claims.items(), together):
+        said, alone = (each.said if value < 1 - LEVEL else "undecided" for value in (p, each.p))
+        few = f"no verdict, {each.volumes} volume" + "s" * (each.volumes > 1)
+        found[key] = f"{each.words}: {few if each.volumes < LEAST else worded(said, alone)}"
+    return found
 
 
 def verdict(measured: Interval, margin: float = 0.0, p_value: float | None = None) -> str:
