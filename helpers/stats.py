@@ -39,7 +39,7 @@ class Interval:
         Below .05 where the interval leaves the claimed one out.
         """
         mean, spread, skewness = moments(self.means)
-        if self.volumes < 2:
+        if self.volumes < 2 or not np.isfinite(mean):
             return np.nan
         if not spread:
             return float(mean == claimed)

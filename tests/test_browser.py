@@ -140,6 +140,25 @@ def test_the_keyboard_moves_every_slider(tab, address, paths):
             assert size > 0
 
 
+def test_a_place_is_picked_with_the_mouse_and_with_the_keyboard(tab, address):
+    tab.goto(address + "/book/features.html")
+    figure = tab.locator("figure.picker")
+    shown, told = figure.locator("img.shown"), figure.locator("output")
+    places = figure.get_by_role("radio")
+    assert places.count() == 36
+
+    def state():
+        return [shown.get_attribute("src"), told.inner_text(), shown.get_attribute("alt")]
+
+    states = [state()]
+    places.nth(0).click()
+    states.append(state())
+    places.nth(0).press("ArrowRight")
+    states.append(state())
+    assert all(len(set(each)) == 3 for each in zip(*states)), states
+    assert shown.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
+
+
 def test_a_page_opened_as_a_file_works_too(browser, site, paths):
     with reader(browser, "file://") as (page, wrong):
         for path in paths:

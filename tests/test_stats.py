@@ -173,3 +173,8 @@ def test_claims_are_judged_together_and_the_page_says_what_that_takes(capsys):
     assert verdicts.sentence(table[1:2]).endswith("the verdicts are the same.*")
     figures.claims(table)
     assert "SSIM" in capsys.readouterr().out
+
+
+def test_what_is_no_number_has_no_p_value():
+    """A mean that nobody knows was far from any claim, with p = 0."""
+    assert np.isnan(stats.interval([np.nan, 0.1, 0.2], ["a", "b", "c"]).p_value(0.0))

@@ -71,15 +71,19 @@ def measured(item: Slice, mask: Tensor, size: float = 2.6) -> Figure:
     return figure
 
 
-def finding(item: Slice, twin: Slice, size: float = 2.8) -> Figure:
-    """A slice with its annotated finding, its twin drawn without, and their difference, with the boxes on all three."""
+def finding(item: Slice, twin: Slice | None, size: float = 2.8) -> Figure:
+    """A slice with its annotated findings, its twin drawn without, and their difference, with the boxes on all three.
+
+    twin: None where nobody knows what the slice would be without: then it stands alone.
+    """
     peak = float(np.quantile(array(item.target), 0.998))
-    difference = (item.target - twin.target).abs()
-    figure, grid = plt.subplots(1, 3, figsize=(3 * size, size + 0.4))
-    show(grid[0], item.target, ", ".join(sorted({box.label for box in item.boxes})), peak)
-    show(grid[1], twin.target, "the same subject without", peak)
-    show(grid[2], difference, "difference", float(difference.max()), ERROR_MAP)
-    for axes in grid:
+    figure, grid = plt.subplots(1, 3 if twin else 1, figsize=((3 if twin else 1) * size, size + 0.4), squeeze=False)
+    show(grid[0, 0], item.target, ", ".join(sorted({box.label for box in item.boxes})), peak)
+    if twin:
+        difference = (item.target - twin.target).abs()
+        show(grid[0, 1], twin.target, "the same subject without", peak)
+        show(grid[0, 2], difference, "difference", float(difference.max()), ERROR_MAP)
+    for axes in grid.flat:
         for box in item.boxes:
             corner = (box.x - 0.5, box.y - 0.5)
             axes.add_patch(plt.Rectangle(corner, box.width, box.height, fill=False, edgecolor="#88CCEE", linewidth=1.5))

@@ -71,7 +71,8 @@ def own_regions(table: pd.DataFrame, slices: list[Slice], protocol: str = "corre
             one, other = (halves[name] for name in pair)
             itself = (_ranks(*one) + _ranks(*other)) / 2
             across = (_ranks(one[0], other[1]) + _ranks(other[0], one[1])) / 2
-            found.setdefault(pair, {})[item.volume] = (itself, across)
+            if np.isfinite(itself - across):  # of a small object a map has next to no place
+                found.setdefault(pair, {})[item.volume] = (itself, across)
     claims, numbers = {}, {}
     for (a, b), by_volume in found.items():
         both = np.array(list(by_volume.values()))
@@ -101,7 +102,8 @@ def dark_regions(table: pd.DataFrame, slices: list[Slice], protocol: str = "corr
         inside = coarse(table, item, protocol)
         for method, (stride, each) in _coarse(table, item, protocol).items():
             there = bright[::stride, ::stride][: each.shape[0], : each.shape[1]]
-            found.setdefault(method, {})[item.volume] = -_ranks(inside[method], there)
+            if np.isfinite(ranks := _ranks(inside[method], there)):
+                found.setdefault(method, {})[item.volume] = -ranks
     claims = {}
     for method, by_volume in found.items():
         mean = stats.interval(list(by_volume.values()), list(by_volume))

@@ -148,8 +148,9 @@ def handed_on(table: pd.DataFrame, goal: str) -> pd.DataFrame:
     reached = (lambda shown: shown < HALF) if goal == "hide" else (lambda shown: shown > HALF)
     counted = needed[~reached(needed["before"])]
     found = counted.assign(reached=reached(counted["after"]))
+    wide = found.pivot_table(index="made_for", columns="method", values="reached")
     order = list(dict.fromkeys(found["made_for"]))
-    return found.pivot_table(index="made_for", columns="method", values="reached")[order].loc[order]
+    return wide.loc[order, [*order, *(name for name in wide if name not in order)]]
 
 
 def _means(rows: pd.DataFrame, score: str, seed: int) -> np.ndarray:

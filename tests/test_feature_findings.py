@@ -1,0 +1,203 @@
+"""Verdicts on small features: what is planted in a table is found, and what is not is not."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from made import made_slices
+
+from helpers.experiments import heat_maps
+from helpers.findings import heat_maps as regions
+from helpers.findings import pathologies
+from helpers.findings.pathologies import INVENTED, MISSED
+
+FAMILIES = {"varnet": 0.9, "unet": 0.85, "convdecoder": 0.8, "wavelet": 0.7}  # SSIM
+
+
+def table(error, volumes: int = 12, protocol: str = "corrected") -> pd.DataFrame:
+    """Rows of two variants of each family; error: (SSIM, finding) to the error in the box, chance beside it."""
+    chance, rows = np.random.default_rng(0), []
+    for family, ssim in FAMILIES.items():
+        for variant, less in (("base", 0.0), ("small", 0.02)):
+            for volume in range(volumes):
+                of_volume = np.random.default_rng(volume).normal(0, 0.02)
+                score = ssim - less + of_volume
+                shown = 0.9 if family == "varnet" or volume % 3 else 0.3
+                rows.append(
+                    {
+                        "protocol": protocol,
+                        "family": family,
+                        "variant": variant,
+                        "volume": f"v{volume}",
+                        "slice": 1,
+                        "box": 0,
+                        "ssim": score,
+                        "ssim_object": score - 0.1,
+                        "nmse_box": error(ssim - less, of_volume) + chance.normal(0, 1e-3),
+                        "contrast": shown,
+                        "shown_with": shown,
+                        "shown_without": 0.7 if family == "wavelet" and volume < 6 else 0.1,
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def cell(found: pd.DataFrame, words: str) -> str:
+    (row,) = (each for each in found.index if words in each)
+    return str(found.loc[row].iloc[0])
+
+
+def test_errors_that_follow_the_score_lie_on_a_line_and_keep_the_ranking():
+    found = pathologies.judged(table(lambda ssim, volume: 0.5 - 0.5 * (ssim + volume)))
+    assert cell(found, "SSIM and the error in the box lie on a line, of methods").endswith(": supported")
+    assert cell(found, "the higher SSIM, the smaller").endswith(": supported")
+    for words in ("varnet errs less in the box than unet", "convdecoder errs less in the box than wavelet"):
+        assert cell(found, words).endswith(": supported")
+
+
+def test_errors_that_do_not_follow_it_are_said_not_to():
+    found = pathologies.judged(table(lambda ssim, volume: 0.1 + 0.05 * (ssim < 0.8) - 0.1 * (ssim < 0.75)))
+    assert cell(found, "SSIM and the error in the box lie on a line, of methods").endswith(": contradicted")
+    assert "undecided" in cell(found, "the higher SSIM, the smaller")
+    assert cell(found, "convdecoder errs less in the box than wavelet").endswith(": contradicted")
+
+
+def test_few_volumes_give_no_verdict_and_protocols_stand_beside_each_other():
+    rows = [table(lambda ssim, _: 1 - ssim, volumes=count, protocol=name) for name, count in (("a", 4), ("b", 9))]
+    found = pathologies.judged(pd.concat(rows, ignore_index=True))
+    assert list(found) == ["a", "b"]
+    assert found["a"].str.endswith("no verdict, 4 volumes").all() and not found["b"].str.contains("no verdict").any()
+
+
+def test_what_is_hidden_or_invented_is_counted_where_somebody_knows():
+    rows = table(lambda ssim, _: 1 - ssim)
+    rated = pathologies.with_rates(rows)
+    assert rated.groupby("family")[MISSED].mean().to_dict() == pytest.approx(
+        {"varnet": 0, "unet": 1 / 3, "convdecoder": 1 / 3, "wavelet": 1 / 3}
+    )
+    assert rated.groupby("family")[INVENTED].mean()["wavelet"] == 0.5
+    shown = pathologies.rates(rows)
+    assert shown.loc[("wavelet", "base"), "invents"].startswith("0.500 [") and "0.000" in shown["hides"].iloc[0]
+    unknown = pathologies.with_rates(rows.assign(shown_without=np.nan))
+    assert unknown[INVENTED].isna().all() and unknown[MISSED].notna().all()
+    found = pathologies.honest(rated)
+    assert "the fewer are hidden" in found.index[0] and ": " in found.iloc[0, 0]
+
+
+def test_what_does_not_vary_is_not_correlated():
+    rows = pathologies.with_rates(table(lambda ssim, _: 1 - ssim).assign(shown_with=1.0))
+    assert cell(pathologies.honest(rows), "the higher SSIM, the fewer are hidden") == "not defined: undecided"
+
+
+def test_the_misread_box_is_that_of_the_transpose():
+    def share(**box):
+        rows = pd.DataFrame([{"volume": "v", "slice": 0, "box": 0, **box}])
+        found = pathologies.misread(rows)["findings"]
+        return found[found == 1].index[0]
+
+    assert share(x=10, y=10, width=4, height=4) == "more"  # on the diagonal it is itself
+    assert share(x=10, y=30, width=4, height=4) == "none"
+    assert share(x=10, y=12, width=4, height=4) == "up to a quarter"
+
+
+def hidden_rows() -> pd.DataFrame:
+    rows = []
+    for number, eps in enumerate((0.0, 0.001, 0.002, 0.004, np.inf)):
+        for method, after in (("unet", 0.49), ("varnet", 0.2 if number == 2 else 0.8)):
+            told = {"made_for": "unet", "method": method, "goal": "hide", "eps": eps, "noise_levels": 10 * eps}
+            rows.append(told | {"volume": f"v{number}", "before": 0.9 if number else 0.3, "after": after})
+    return pd.DataFrame(rows)
+
+
+def test_the_least_is_told_of_what_was_sought_and_the_rest_is_counted():
+    found = pathologies.least(hidden_rows()).loc[("unet", "hide")]
+    assert found["eps, median"] == pytest.approx(0.003) and found["findings"] == 5
+    assert found["by itself"] == 1 and found["not reached"] == 1
+    assert pathologies.handed_on(hidden_rows().assign(made_for="unet"), "hide").loc["unet", "varnet"] == pytest.approx(
+        1 / 3
+    )
+
+
+def maps_table(images, items) -> pd.DataFrame:
+    """Lines of coarse maps; images: method to a function of the slice that gives its errors."""
+    rows = []
+    for item in items:
+        shape = tuple(len(range(0, n - 2, heat_maps.COARSE)) for n in item.target.shape)
+        for method, error in images.items():
+            for row, values in enumerate(error(item, shape)):
+                text = " ".join(f"{heat_maps.UNIT * float(each):.0f}" for each in values)
+                told = {"protocol": "corrected", "method": method, "identity": item.identity, "errors": text}
+                rows.append(told | {"stride": heat_maps.COARSE, "first": row, "row": row})
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture(scope="module")
+def items():
+    """Seven volumes with references that are larger than elsewhere, so that maps have some places within the object."""
+    found = []
+    for number in range(7):
+        y, x = torch.meshgrid(torch.linspace(-1, 1, 96), torch.linspace(-1, 1, 96), indexing="ij")
+        wave = torch.rand(96, 96, generator=torch.Generator().manual_seed(number))
+        target = ((x**2 + y**2) < 0.8) * (1 + x / 2 + 0.3 * wave)
+        found.append(replace(made_slices(f"v{number}", 1)[0], target=target))
+    return found
+
+
+def smooth(seed: int):
+    """A map that varies slowly, so that neighboring lines agree."""
+
+    def error(item, shape):
+        drawn = torch.randn(1, 1, 4, 4, generator=torch.Generator().manual_seed(item.seed(seed)))
+        return 0.01 * torch.nn.functional.interpolate(drawn, shape, mode="bilinear")[0, 0].exp()
+
+    return error
+
+
+def noisy(error, seed: int):
+    def changed(item, shape):
+        chance = torch.Generator().manual_seed(item.seed(seed))
+        return error(item, shape) * (0.1 * torch.randn(shape, generator=chance)).exp()
+
+    return changed
+
+
+def test_two_methods_that_share_a_map_have_no_regions_of_their_own(items):
+    common = smooth(1)
+    images = {"unet": noisy(common, 2), "tv": noisy(common, 3), "varnet": noisy(smooth(4), 5)}
+    found = regions.own_regions(maps_table(images, items), items)
+    assert found.loc["unet and varnet have regions of their own", "less"].endswith(": supported")
+    assert not found.loc["unet and tv have regions of their own", "less"].endswith(": supported")
+    row = found.loc["unet and tv have regions of their own"]
+    assert row["halves of one agree"] == pytest.approx(row["halves of two agree"], abs=0.1)
+
+
+def test_errors_where_it_is_dark_are_found_there(items):
+    def dark(sign):
+        def error(item, shape):
+            windows = torch.nn.functional.avg_pool2d(item.target[None], 3, 1)[0]
+            bright = windows[:: heat_maps.COARSE, :: heat_maps.COARSE]
+            return 0.01 * (1 - sign * bright / (2 * item.target.max()))
+
+        return error
+
+    found = regions.dark_regions(maps_table({"wavelet": dark(1), "tv": dark(-1)}, items), items)["measured"]
+    assert found["wavelet does worse where it is dark"].endswith(": supported")
+    assert found["tv does worse where it is dark"].endswith(": contradicted")
+
+
+def test_the_smallest_square_is_the_one_from_which_on_none_is_missed_more():
+    rows = [
+        {"method": method, "shape": "square", "contrast_put": 0.5, "size": size, "misses": miss, "volume": "v"}
+        for method, misses in (("tv", (0.5, 0.05, 0.2, 0.1)), ("unet", (0.9, 0.9, 0.9, 0.9)))
+        for size, miss in zip((1, 2, 4, 8), misses, strict=True)
+    ]
+    found = regions.smallest(pd.DataFrame(rows))["contrast 0.5"]
+    assert found["tv"] == 8 and pd.isna(found["unet"])
+
+
+def test_checks_are_told_as_shares():
+    rows = [{"method": "tv", "features": 8, "at_once": error, "alone": 1.0} for error in (1.01, 0.97)]
+    found = regions.trusted(pd.DataFrame(rows)).loc["tv"]
+    assert (found["off by, median"], found["off by, at most"], found["places"]) == ("2.00%", "3.00%", 2)
