@@ -131,19 +131,19 @@ def folder(tmp_path):
 
 def test_the_command_measures_a_readers_findings_and_goes_on_where_it_was(folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
-    command = ["features", "--data", ".", "--table", "f.csv", "--only", "pathologies", "--families", "zero-filled"]
+    command = ["features", "--data", ".", "--tables", "t", "--only", "pathologies", "--families", "zero-filled"]
     assert main([*command, "--json"]) == 0
     (first, *_) = map(json.loads, capsys.readouterr().out.splitlines())
     assert {"protocol", "family", "variant"} <= first.keys()
-    found = pd.read_csv("f.csv")
+    found = pd.read_csv("t/features.csv")
     corrected = found[found["protocol"] == "corrected"]
     assert sorted(corrected["label"]) == ["Bone-Subchondral edema", "Meniscus Tear", "Partly Outside"]
     assert corrected.set_index("label")["width"]["Partly Outside"] == 32 - 28
     assert corrected["shown_without"].isna().all() and corrected["detectability"].notna().all()
-    before = (folder / "f.csv").read_bytes()
-    assert main(command) == 0 and (folder / "f.csv").read_bytes() == before
+    before = (folder / "t/features.csv").read_bytes()
+    assert main(command) == 0 and (folder / "t/features.csv").read_bytes() == before
     assert main([*command, "sense"]) == 0
-    more = pd.read_csv("f.csv")
+    more = pd.read_csv("t/features.csv")
     assert len(more) == 6 and len(more.merge(found)) == 3
 
 
@@ -151,14 +151,14 @@ def test_a_table_of_boxes_elsewhere_takes_the_place_of_those_beside(folder, tmp_
     monkeypatch.chdir(folder)
     other = tmp_path_factory.mktemp("boxes") / "mine.csv"
     other.write_text(",".join(HEADER) + "\nscan A,2,No,5,7,6,5,Mine\n")
-    command = ["features", "--data", ".", "--table", "f.csv", "--only", "pathologies", "--families", "zero-filled"]
+    command = ["features", "--data", ".", "--tables", "t", "--only", "pathologies", "--families", "zero-filled"]
     command += ["--protocol", "corrected", "--boxes", str(other)]
-    assert main(command) == 0 and pd.read_csv("f.csv")[["label", "slice"]].values.tolist() == [["Mine", 2]]
+    assert main(command) == 0 and pd.read_csv("t/features.csv")[["label", "slice"]].values.tolist() == [["Mine", 2]]
     # a box that was moved is measured again
-    before = pd.read_csv("f.csv")
+    before = pd.read_csv("t/features.csv")
     other.write_text(",".join(HEADER) + "\nscan A,2,No,6,7,5,5,Mine\n")
     assert main(command) == 0
-    after = pd.read_csv("f.csv")
+    after = pd.read_csv("t/features.csv")
     assert len(after) == 1 and int(after["x"][0]) == 6 and after["nmse_box"][0] != before["nmse_box"][0]
     assert main([*command[:-1], "nowhere.csv"]) == 2 and "nowhere.csv" in capsys.readouterr().err
     assert main(["features", "--boxes", str(other)]) == 2 and "are drawn with it" in capsys.readouterr().err
@@ -192,9 +192,9 @@ def test_a_readers_own_method_is_hidden_from_too(reader, capsys):
     )
     command = ["features", "--profile", "smoke", "--findings", "1", "--sought", "1", "--variants", "1"]
     command += ["--families", "zero-filled", name, "--methods", name, "zero-filled"]
-    command += ["--protocol", "corrected", "--table", "f.csv", "--hidden", "h.csv"]
+    command += ["--protocol", "corrected", "--tables", "t", "--only", "pathologies", "hidden"]
     assert main(command) == 0
-    found, sought = pd.read_csv("f.csv"), pd.read_csv("h.csv")
+    found, sought = pd.read_csv("t/features.csv"), pd.read_csv("t/hidden.csv")
     ours, theirs = (found[found["method"] == each] for each in ("zero-filled", name))
     assert len(ours) == len(theirs) > 0 and theirs["nmse_box"].tolist() == ours["nmse_box"].tolist()
     assert len(sought) == 2 * 2 * 2 and set(sought["goal"]) == {"hide", "invent"}

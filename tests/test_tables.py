@@ -1,5 +1,6 @@
 """Long tables: what their rows depend on is kept beside them, and rows of another run are never mixed in."""
 
+import io
 import json
 import os
 import signal
@@ -57,7 +58,7 @@ def test_a_table_that_nothing_is_known_of_is_refused(kept):
         table(kept)
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b'a,b\n1,2,3\n"'])
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b'a,b\n1,2,3\n"\n'])
 def test_a_file_that_is_no_table_is_refused(tmp_path, content):
     (tmp_path / "kept.csv").write_bytes(content)
     with pytest.raises(BadInput, match="is no table"):
@@ -69,6 +70,57 @@ def test_columns_keep_their_order_when_a_value_is_unknown(tmp_path):
     for snr in (None, 3.0, None):
         made.add([{"method": "tv", "volume": f"{snr}", "snr": snr, "ssim": 0.5}])
     assert list(pd.read_csv(tmp_path / "kept.csv")) == ["method", "volume", "snr", "ssim"]
+
+
+def test_rows_are_appended_as_a_table_that_is_written_anew_has_them(tmp_path):
+    """Numbers, words that need quotes, what is unknown, and columns that only some rows have."""
+    rows = [
+        {"method": "tv", "volume": "001", "eps": 0.1 + 0.2, "label": 'a, "b"', "ssim": 1 / 3, "box": 0},
+        {"method": "tv", "volume": "002", "eps": 1e-7, "ssim": None, "box": 1},
+        {"method": "tv", "volume": "NA", "eps": 2.0, "label": "ä", "ssim": 0.5, "box": 2},
+    ]
+    made = table(tmp_path / "kept.csv")
+    for row in rows:
+        made.add([row])
+    appended = (tmp_path / "kept.csv").read_bytes()
+    assert json.loads((tmp_path / "kept.json").read_text())["n"] is None
+    made.finish()
+    assert (tmp_path / "kept.csv").read_bytes() == appended
+    assert json.loads((tmp_path / "kept.json").read_text())["n"] == 3
+    again = tables.read(tmp_path / "kept.csv")
+    assert again["eps"].tolist() == [row["eps"] for row in rows] and again["volume"].tolist() == ["001", "002", "NA"]
+
+
+def test_one_more_row_does_not_write_the_others_again(kept):
+    made = table(kept, tv={"lam": 0.1})
+    made.add([{"method": "tv", "volume": "002", "ssim": 0.6}])
+    node, size = kept.stat().st_ino, kept.stat().st_size
+    made.add([{"method": "tv", "volume": "003", "ssim": 0.6}])
+    assert kept.stat().st_ino == node and kept.stat().st_size == size + len("tv,003,0.6\n")
+
+
+def test_a_last_line_that_is_not_whole_is_measured_again(kept):
+    with kept.open("ab") as file:
+        file.write(b"tv,002,0.")
+    made = table(kept, tv={"lam": 0.1})
+    assert made.have == {("tv", "001"), ("sense", "001")}
+    made.add([{"method": "tv", "volume": "002", "ssim": 0.6}])
+    assert tables.read(kept)["ssim"].tolist() == [0.5, 0.4, 0.6]
+
+
+def test_a_full_disk_leaves_what_was_there(kept, monkeypatch):
+    made = table(kept, tv={"lam": 0.1})
+    made.add([{"method": "tv", "volume": "002", "ssim": 0.6}])
+    before = kept.read_bytes()
+
+    class Full(io.FileIO):
+        def write(self, data):
+            return super().write(data[:3])  # as much as fits
+
+    with monkeypatch.context() as full, pytest.raises(OSError, match="No space left"):
+        full.setattr(type(kept), "open", lambda path, *_, **__: Full(path, "ab"))
+        made.add([{"method": "tv", "volume": "003", "ssim": 0.6}])
+    assert kept.read_bytes() == before
 
 
 def test_a_result_says_on_which_machine_it_was_made():

@@ -63,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
                 for row in evaluate.rows([name], slices, skip=skip, device=args.device, progress=True, seed=seed):
                     table.add([row | {"seed": seed}])
                     have.add((row["method"], row["identity"], seed))
+    table.finish()
     if without := [data for data in args.data if data not in scored]:
         raise BadInput(f"nothing to score: no slice of {', '.join(without)} has a target")
     for sentence in evaluate.worse_than_nothing(table.rows):

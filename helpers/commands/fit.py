@@ -106,6 +106,7 @@ def run(args: argparse.Namespace) -> int:
     )
     scored = [{name: look[name] for name in COLUMNS} for look in found.trajectory if "ssim" in look]
     there = set(table.rows["step"])  # a checkpoint may be further than the table
-    table.add([look for look in scored if look["step"] not in there], ordered=True)
+    table.add([look for look in scored if look["step"] not in there])
+    table.finish(ordered=True)
     show(scored[-1:], args.json)
     return 0

@@ -73,6 +73,7 @@ def weights(args: argparse.Namespace, command: str) -> Iterator[dict]:
             have = {key[2:] for key in table.have if key[0] == method}
             for row in tuning.sweep(method, slices, seed=args.seed, have=have):
                 table.add([{name: row[name] for name in COLUMNS}])
+            table.finish()
             here = table.rows["identity"].isin([item.identity for item in slices])
             rows = table.rows[(table.rows["method"] == method) & here]
             found = tuning.best(rows)
@@ -95,4 +96,5 @@ def settings(args: argparse.Namespace, command: str) -> Iterator[dict]:
             left = [item for item in slices if item.identity not in done]
             for rows in tuning.around(method, left, seed=args.seed):
                 table.add([{name: row[name] for name in SETTINGS} for row in rows])
+    table.finish()
     yield from stats.summary(table.rows, ["source", "method", "setting", "value"]).to_dict("records")

@@ -1,10 +1,12 @@
 """Long tables: rows that come from many pieces of work, several at a time, kept as they come, resumed after a kill."""
 
+import errno
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from io import BytesIO
 from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -25,6 +27,8 @@ NUMBERS = ("slice", "seed", "lam", "eps", "snr", "psnr_zero_filled", "accelerati
 class Table:
     """Rows that are kept as they come, in a CSV beside a .json that says where they come from; the one that is resumed.
 
+    Rows are appended, each piece in one write, so that one more costs the same at any length; `finish` writes all anew.
+
     path: the CSV, None to keep nothing; keys: columns that name what was measured, "identity" for a slice (its name and
     number may be those of another file); made: number of rows to provenance;
     depends: all that rows depend on and the keys do not name, as plain values; methods: the same by method, for a table
@@ -43,7 +47,8 @@ class Table:
         self.path, self.keys, self.made = path, list(keys), made
         there = path is not None and path.is_file()
         needed = [*self.keys, *(OF_A_SLICE if "identity" in self.keys else [])]
-        self.rows = read(path) if there else pd.DataFrame(columns=needed)
+        self._rows, self._added = read(path) if there else pd.DataFrame(columns=needed), []
+        self._columns: list[str] | None = None  # of the file, where it holds what this table does
         if missing := [key for key in needed if key not in self.rows]:
             raise BadInput(
                 f"{path} has no column {missing[0]}, so that it cannot be gone on with; give another --table"
@@ -80,7 +85,14 @@ class Table:
                 raise BadInput(f"{self.path} was measured with {key} {old!r}, not {new!r}; give another --table")
         changed = [name for name, now in methods.items() if before.get("methods", {}).get(name) != now]
         if changed:
-            self.rows = self.rows[~self.rows["method"].isin(changed)]
+            self._rows = self.rows[~self.rows["method"].isin(changed)]
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """All rows."""
+        if self._added:
+            self._rows, self._added = pd.DataFrame([*self._rows.to_dict("records"), *self._added]), []
+        return self._rows
 
     @property
     def have(self) -> set[tuple]:
@@ -103,25 +115,40 @@ class Table:
 
     def drop(self, stale: pd.Series) -> None:
         """Forget rows, which are measured again; the file changes with the next row that is kept."""
-        self.rows = self.rows[~stale.astype(bool)]
+        if stale.any():
+            self._rows, self._columns = self.rows[~stale.astype(bool)], None
 
-    def add(self, rows: Iterable[Mapping], ordered: bool = False) -> None:
-        """Keep further rows, in the order of the keys if so ordered."""
+    def add(self, rows: Iterable[Mapping]) -> None:
+        """Keep further rows, which belong together."""
+        rows = list(rows)
         if "identity" in self.keys:
             rows = [row | {"volume": self.volume(row["volume"], row["slice"], row["identity"])} for row in rows]
-        self.rows = pd.DataFrame([*self.rows.to_dict("records"), *rows])
+        self._added += rows
+        if not self.path:
+            return
+        if self._columns is None or any(row.keys() - set(self._columns) for row in rows):
+            self.keep(finished=False)
+        else:
+            append(pd.DataFrame(rows, columns=self._columns), self.path, self.keys)
+
+    def finish(self, ordered: bool = False) -> None:
+        """No rows are to follow: if any were added, write the table anew, in the order of its keys if so ordered."""
         if ordered:
             order = [key for key in self.keys if key != "identity"]
-            self.rows = self.rows.sort_values(
-                [*order, *OF_A_SLICE] if "identity" in self.keys else order, kind="stable"
-            )
-        self.keep()
+            order += OF_A_SLICE if "identity" in self.keys else []
+            self._rows = self.rows.sort_values(order, kind="stable")
+        if self._columns is not None:
+            self.keep()
 
-    def keep(self) -> None:
-        """Write the table, if there is a file to write it to."""
+    def keep(self, finished: bool = True) -> None:
+        """Write the table anew, if there is a file to write it to.
+
+        finished: no rows are to follow; until then the .json does not say how many there are.
+        """
         if self.path:
-            made = self.made(len(self.rows)) | {"depends": self.depends}
+            made = self.made(len(self.rows)) | ({} if finished else {"n": None}) | {"depends": self.depends}
             keep(self.rows, self.path, made | ({"methods": self.methods} if self.methods else {}), self.keys)
+            self._columns = list(self.rows)
 
 
 def measured(
@@ -142,7 +169,7 @@ def measured(
         pieces = [pool.submit(function, arguments) for arguments in left]
         try:
             for piece in tqdm(as_completed(pieces), "pieces of work", len(left)):
-                table.add(piece.result(), ordered=True)
+                table.add(piece.result())
         except BrokenProcessPool as error:
             raise BadInput(
                 "a process ended in the middle of its work, as for want of memory; give fewer --jobs"
@@ -151,6 +178,7 @@ def measured(
             pool.shutdown(wait=False, cancel_futures=True)
             for child in active_children() if not all(piece.done() for piece in pieces) else ():
                 child.terminate()
+    table.finish(ordered=True)
     if have == {key for key, _ in work}:  # this command makes it, whoever began it
         table.keep()
     return table.rows.reset_index(drop=True)
@@ -184,12 +212,15 @@ def origin(path: Path | None) -> dict:
 def read(path: Path) -> pd.DataFrame:
     """A tidy table as `keep` wrote it; the name of a volume is text, also where it looks like a number.
 
+    A last line without an end is not whole, as where the power failed, and is left out.
+
     BadInput for a file that is no table.
     """
     try:
         # only what is empty is missing: a volume may be called NA
         text = {"volume": str, "identity": str}
-        return pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
+        whole, end, _ = path.read_bytes().rpartition(b"\n")
+        return pd.read_csv(BytesIO(whole + end), dtype=text, keep_default_na=False, na_values=[""])
     except (ValueError, pd.errors.ParserError) as error:
         raise BadInput(f"{path} is no table, so that it cannot be gone on with; give another --table") from error
 
@@ -209,9 +240,26 @@ def keep(rows: pd.DataFrame, path: Path, made: dict, keys: Sequence[str] = ()) -
 
     keys: columns of which every digit stays, as of strengths, by which rows are found again; of other numbers six do.
     """
-    exact = [key for key in dict.fromkeys([*keys, "eps"]) if key in rows and pd.api.types.is_float_dtype(rows[key])]
-    whole = {key: rows[key].map(repr) for key in exact}
     with written_aside(path.with_suffix(".json")) as part:  # first: of rows alone nobody would know what they are
         part.write_text(json.dumps(made | {"table": path.name}, indent=2) + "\n", "utf8")
     with written_aside(path) as part:
-        rows.assign(**whole).to_csv(part, index=False, float_format="%.6g")
+        part.write_text(_as_text(rows, keys), "utf8")
+
+
+def append(rows: pd.DataFrame, path: Path, keys: Sequence[str] = ()) -> None:
+    """Add rows to the end of a table that `keep` wrote, in one write: all of them or none."""
+    text = _as_text(rows, keys, header=False).encode()
+    with path.open("ab", buffering=0) as file:
+        end = file.tell()
+        try:
+            if file.write(text) < len(text):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        except OSError:
+            file.truncate(end)
+            raise
+
+
+def _as_text(rows: pd.DataFrame, keys: Sequence[str], header: bool = True) -> str:
+    exact = [key for key in dict.fromkeys([*keys, "eps"]) if key in rows and pd.api.types.is_float_dtype(rows[key])]
+    whole = {key: rows[key].map(repr) for key in exact}
+    return rows.assign(**whole).to_csv(index=False, float_format="%.6g", header=header)
