@@ -89,7 +89,7 @@ def test_several_masks_are_several_rows(mine):
     assert main([*arguments, "1"]) == 0
     assert main([*arguments, "0", "1"]) == 0
     rows = pd.read_csv("kept.csv")
-    assert rows["seed"].tolist() == [1, 1, 0, 0] and not rows.duplicated(["volume", "seed"]).any()
+    assert rows["seed"].tolist() == [0, 0, 1, 1] and not rows.duplicated(["volume", "seed"]).any()
     assert rows.groupby("volume")["ssim"].nunique().eq(2).all()  # other masks, other images
     assert json.loads((mine / "kept.json").read_text())["seed"] == [0, 1]
 

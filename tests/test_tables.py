@@ -17,6 +17,7 @@ from helpers.errors import BadInput
 from helpers.experiments import tables
 from helpers.experiments.provenance import provenance
 from helpers.experiments.tables import Table, measured
+from helpers.experiments.workers import Workers
 
 
 def table(path, depends=(("profile", "smoke"),), **methods) -> Table:
@@ -156,9 +157,9 @@ def interrupted(arguments) -> list:
 def test_a_process_that_is_killed_at_its_work_is_a_sentence_and_no_endless_wait(tmp_path):
     empty = table(tmp_path / "kept.csv")
     with pytest.raises(BadInput, match="a process ended in the middle of its work"):
-        measured(empty, [(("tv", "001"), ())], killed)
+        measured(empty, [(("tv", "001"), ())], killed, Workers(2))
     with pytest.raises(BadInput, match="a piece has failed"):
-        measured(empty, [(("tv", str(number)), ()) for number in range(4)], interrupted, jobs=2)
+        measured(empty, [(("tv", str(number)), ()) for number in range(4)], interrupted, Workers(2))
 
 
 def test_no_process_outlives_a_driver_that_is_killed(tmp_path):
@@ -166,11 +167,12 @@ def test_no_process_outlives_a_driver_that_is_killed(tmp_path):
     (tmp_path / "driver.py").write_text(
         "import os, time\n"
         "from helpers.experiments.tables import Table, measured\n"
+        "from helpers.experiments.workers import Workers\n"
         "def slow(arguments):\n"
         "    open(f'{os.getpid()}.pid', 'w').close()\n"
         "    time.sleep(600)\n"
         "if __name__ == '__main__':\n"
-        "    measured(Table(None, ['key'], dict, {}), [((n,), ()) for n in range(2)], slow, jobs=2)\n"
+        "    measured(Table(None, ['key'], dict, {}), [((n,), ()) for n in range(2)], slow, Workers(2))\n"
     )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, sys.path))}
     with subprocess.Popen(

@@ -1,7 +1,7 @@
 """What several commands are given: numbers, a device, files of k-space, and the slices of them that are asked for."""
 
 import math
-from argparse import ArgumentTypeError
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Sequence
 
 import torch
@@ -48,6 +48,14 @@ def usable(name: str) -> torch.device:
     if device.type == "meta":
         raise BadInput("the device meta holds no numbers; use --device cpu")
     return device
+
+
+def add_workers(parser: ArgumentParser) -> None:
+    """The options that say who works on the pieces of a long run."""
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
+    parser.add_argument("--jobs", type=COUNT, default=1, help="pieces at a time, each on one thread (default: 1)")
+    words = "of a running dask scheduler, whose workers do the pieces in the place of --jobs processes here"
+    parser.add_argument("--scheduler", metavar="ADDRESS", help=words)
 
 
 def scans(name: str) -> Sequence[Slice]:

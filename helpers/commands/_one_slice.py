@@ -7,7 +7,7 @@ from pathlib import Path
 
 from helpers import __version__, methods
 from helpers.commands import _outputs
-from helpers.commands._inputs import COUNT, SEED, usable
+from helpers.commands._inputs import COUNT, SEED, add_workers, usable
 from helpers.data import default_acquisition
 from helpers.data.slice import Slice
 from helpers.experiments import transfer
@@ -32,8 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser, volumes: int, chosen: Sequenc
         "--methods", nargs="+", default=chosen, help=f"names or MODULE:FUNCTION (default: {' '.join(chosen)})"
     )
     parser.add_argument("--seed", type=SEED, default=0, help="of masks, noise and starts (default: 0)")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
-    parser.add_argument("--jobs", type=COUNT, default=1, help="slices at a time (default: 1)")
+    add_workers(parser)
     parser.add_argument("--table", type=Path, help="CSV of all rows, resumable")
     parser.add_argument("--json", action="store_true", help="print one JSON object a row of the summary")
 

@@ -13,6 +13,7 @@ from helpers.commands._inputs import positive
 from helpers.data.slice import Slice
 from helpers.experiments import audit
 from helpers.experiments.tables import measured
+from helpers.experiments.workers import Workers
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     slices = _one_slice.slices(args, known=[audit.LINEAR])
     work = [((name, item.identity), (name, item)) for item in slices for name in args.methods]
     table = _one_slice.table(args, audit.KEYS, slices, by_method=True)
-    rows = measured(table, work, partial(one, tuple(args.eps), args.seed, args.device), args.jobs)
+    rows = measured(table, work, partial(one, tuple(args.eps), args.seed, args.device), Workers.of(args))
     show(
         stats.summary(rows, ["eps", "method", "score", "attack", "start", "climbed", "steps"], "loss").to_dict(
             "records"

@@ -10,16 +10,21 @@ Example: python -m helpers evaluate wavelet tv my_package.my_module:reconstruct 
 import argparse
 import shlex
 import sys
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+
+from tqdm import tqdm
 
 from helpers import __version__, methods, stats
 from helpers.commands import _outputs, show
-from helpers.commands._inputs import COUNT, SEED, usable
-from helpers.data import DRAWN, open_data
+from helpers.commands._inputs import COUNT, SEED, add_workers, usable
+from helpers.data import DRAWN, Slice, open_data
 from helpers.errors import BadInput
 from helpers.experiments import evaluate
 from helpers.experiments.provenance import provenance
 from helpers.experiments.tables import Table
+from helpers.experiments.workers import Workers
 from helpers.profiles import PROFILES, profile
 
 KEYS = ["method", "identity", "seed"]
@@ -37,39 +42,70 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--slices", type=COUNT, help="at most so many of each volume (default: 2 if drawn, else all)")
     parser.add_argument("--profile", default="laptop", choices=PROFILES, help="size of drawn slices (default: laptop)")
     parser.add_argument("--seed", type=SEED, nargs="+", default=[0], help="seeds of the masks (default: 0)")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
+    add_workers(parser)
     parser.add_argument("--table", type=Path, help="CSV of all rows, resumable")
     parser.add_argument("--json", action="store_true", help="print one JSON object a row of the summary")
 
 
 def run(args: argparse.Namespace) -> int:
-    limits = {name: getattr(args, name) for name in ("volumes", "slices") if getattr(args, name) is not None}
     _outputs.check({"--table": args.table})
     usable(args.device)
     for name in args.methods:
         methods.load(name)  # what is wrong with a name is said before anything is measured
-    table = known(args)
-    size, have, scored = profile(args.profile), table.have, set()
-    for data in args.data:
-        slices = open_data(data, profile=size, split="test", **(DRAWN_LIMITS if data in DRAWN else {}) | limits)
-        for name in args.methods:
-            for seed in args.seed:
-
-                def skip(name, item, seed=seed, data=data):
-                    scored.add(data)
-                    table.volume(item.volume, item.number, item.identity)  # refuses what cannot stand beside its rows
-                    return (name, item.identity, seed) in have
-
-                for row in evaluate.rows([name], slices, skip=skip, device=args.device, progress=True, seed=seed):
-                    table.add([row | {"seed": seed}])
-                    have.add((row["method"], row["identity"], seed))
-    table.finish()
+    table, opened = known(args), opened_data(args)
+    scored: set[str] = set()
+    with tqdm(desc="slices", total=sum(map(len, opened.values()))) as bar:
+        for _, rows in Workers.of(args).results(partial(one, args.device), pieces(args, opened, table, scored, bar)):
+            for row in rows:
+                table.add([row])
+    table.finish(ordered=True)
     if without := [data for data in args.data if data not in scored]:
         raise BadInput(f"nothing to score: no slice of {', '.join(without)} has a target")
     for sentence in evaluate.worse_than_nothing(table.rows):
         print(sentence, file=sys.stderr)
-    show(stats.summary(table.rows, ["source", "method"]).to_dict("records"), args.json)
+    place = {name: number for number, name in enumerate(args.methods)}  # others, which the table has too, come last
+    rows = table.rows.sort_values("method", key=lambda name: name.map(place), kind="stable")
+    show(stats.summary(rows, ["source", "method"]).to_dict("records"), args.json)
     return 0
+
+
+def opened_data(args: argparse.Namespace) -> dict[str, Sequence[Slice]]:
+    """The slices of each of --data, read or drawn one by one when they are asked for."""
+    limits = {name: getattr(args, name) for name in DRAWN_LIMITS if getattr(args, name) is not None}
+    size = profile(args.profile)
+    return {
+        data: open_data(data, profile=size, split="test", **(DRAWN_LIMITS if data in DRAWN else {}) | limits)
+        for data in args.data
+    }
+
+
+def pieces(
+    args: argparse.Namespace, opened: Mapping[str, Sequence[Slice]], table: Table, scored: set[str], bar: tqdm
+) -> Iterator[tuple[None, tuple]]:
+    """A piece for every slice that has a target, which is read once: what is not measured of it yet.
+
+    scored: gets the names of data of which a slice has a target; bar: of the slices that were looked at.
+    """
+    have = table.have
+    for data, slices in opened.items():
+        for item in slices:
+            bar.update()
+            if item.target is None:
+                continue
+            scored.add(data)
+            table.volume(item.volume, item.number, item.identity)  # refuses what cannot stand beside its rows
+            left = [(name, seed) for name in args.methods for seed in args.seed]
+            left = [(name, seed) for name, seed in left if (name, item.identity, seed) not in have]
+            have |= {(name, item.identity, seed) for name, seed in left}
+            if left:
+                yield None, (item, left)
+
+
+def one(device: str, arguments: tuple[Slice, Sequence[tuple[str, int]]]) -> list[dict]:
+    """The rows of one slice under several methods, each with a seed of its mask."""
+    item, left = arguments
+    item = item.to(device)
+    return [row | {"seed": seed} for name, seed in left for row in evaluate.rows([name], [item], seed=seed)]
 
 
 def known(args: argparse.Namespace) -> Table:

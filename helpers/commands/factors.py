@@ -15,6 +15,7 @@ from helpers.commands import _one_slice, show
 from helpers.data.slice import Slice
 from helpers.experiments import factors
 from helpers.experiments.tables import measured
+from helpers.experiments.workers import Workers
 from helpers.shifts.factors import FACTORS
 
 
@@ -32,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
         for factor in args.factors
         for name in args.methods
     ]
-    rows = measured(table, work, partial(one, args.seed, args.device), args.jobs)
+    rows = measured(table, work, partial(one, args.seed, args.device), Workers.of(args))
     show(stats.summary(rows, ["factor", "level", "method"]).to_dict("records"), args.json)
     return 0
 

@@ -19,13 +19,14 @@ import pandas as pd
 
 from helpers import __version__, methods, stats
 from helpers.commands import _outputs, show
-from helpers.commands._inputs import COUNT, SEED, usable
+from helpers.commands._inputs import COUNT, SEED, add_workers, usable
 from helpers.data.slice import Slice
 from helpers.errors import BadInput
 from helpers.experiments import detection, heat_maps, hidden, pathologies, shifts
 from helpers.experiments.pathologies import Marked
 from helpers.experiments.provenance import provenance
 from helpers.experiments.tables import Table, measured
+from helpers.experiments.workers import Workers
 from helpers.features.goal import GOALS
 from helpers.profiles import PROFILES, profile
 from helpers.shifts import groups
@@ -59,8 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stride", type=COUNT, default=1, help=words)
     parser.add_argument("--profile", default="laptop", choices=PROFILES, help="size of drawn slices (default: laptop)")
     parser.add_argument("--seed", type=SEED, default=0, help="of masks, noise and starts (default: 0)")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
-    parser.add_argument("--jobs", type=COUNT, default=1, help="pieces at a time (default: 1)")
+    add_workers(parser)
     parser.add_argument("--tables", type=Path, help="folder of all tables, resumable")
     parser.add_argument("--json", action="store_true", help="print one JSON object a row of the summaries")
 
@@ -96,7 +96,7 @@ def in_boxes(args: argparse.Namespace) -> pd.DataFrame:
     parts = {name: methods.depends(name) for name in sorted(known) if not name.startswith("published")}
     table = _table(args, "pathologies", pathologies.KEYS, found, {}, parts)
     table.drop(pathologies.redrawn(table.rows, found))
-    return measured(table, work, partial(box, args.seed, args.device), args.jobs)
+    return measured(table, work, partial(box, args.seed, args.device), Workers.of(args))
 
 
 def sought(args: argparse.Namespace) -> pd.DataFrame:
@@ -113,7 +113,7 @@ def sought(args: argparse.Namespace) -> pd.DataFrame:
     parts = {"methods": {name: methods.depends(name) for name in names}}
     table = _table(args, "hidden", hidden.KEYS, found, parts)
     table.drop(pathologies.redrawn(table.rows, found, every=False))
-    return measured(table, work, partial(search, args.seed, args.device), args.jobs)
+    return measured(table, work, partial(search, args.seed, args.device), Workers.of(args))
 
 
 def curves(args: argparse.Namespace) -> pd.DataFrame:
@@ -122,7 +122,7 @@ def curves(args: argparse.Namespace) -> pd.DataFrame:
     names = args.methods or hidden.METHODS
     work = [((name, item.identity), (item, name)) for name in names for item in items]
     table = _table(args, "curves", detection.KEYS, items, {}, _members("corrected", names, items))
-    return measured(table, work, partial(curve, args.seed, args.device), args.jobs)
+    return measured(table, work, partial(curve, args.seed, args.device), Workers.of(args))
 
 
 def maps(args: argparse.Namespace) -> pd.DataFrame:
@@ -140,7 +140,7 @@ def maps(args: argparse.Namespace) -> pd.DataFrame:
                 key = (protocol, name, item.identity, stride, first)
                 work.append((key, (item, protocol, name, stride, first)))
     table = _table(args, "maps", heat_maps.KEYS, items, {}, parts)
-    return measured(table, work, partial(lines, args.seed, args.device), args.jobs)
+    return measured(table, work, partial(lines, args.seed, args.device), Workers.of(args))
 
 
 def checks(args: argparse.Namespace) -> pd.DataFrame:
@@ -149,7 +149,7 @@ def checks(args: argparse.Namespace) -> pd.DataFrame:
     names = args.methods or [name for name in heat_maps.METHODS["corrected"] if name not in heat_maps.STRIDES]
     work = [((name, items[0].identity), (items[0], name)) for name in names]
     table = _table(args, "checks", heat_maps.CHECK_KEYS, items, {}, _members("corrected", names, items))
-    return measured(table, work, partial(check, args.seed, args.device), args.jobs)
+    return measured(table, work, partial(check, args.seed, args.device), Workers.of(args))
 
 
 # measures, what a summary is by, and of which score; "" for no summary

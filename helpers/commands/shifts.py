@@ -19,13 +19,14 @@ import pandas as pd
 
 from helpers import __version__, methods, stats
 from helpers.commands import _outputs, show
-from helpers.commands._inputs import COUNT, SEED, usable, whole
+from helpers.commands._inputs import COUNT, SEED, add_workers, usable, whole
 from helpers.data.slice import Slice
 from helpers.errors import BadInput
 from helpers.experiments import hard, shifts
 from helpers.experiments.provenance import provenance
 from helpers.experiments.shifts import Side
 from helpers.experiments.tables import Table, measured
+from helpers.experiments.workers import Workers
 from helpers.profiles import PROFILES, profile
 from helpers.shifts.groups import FAMILIES
 
@@ -47,8 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ranked", type=COUNT, default=hard.VOLUMES, help=f"volumes (default: {hard.VOLUMES})")
     parser.add_argument("--profile", default="laptop", choices=PROFILES, help="size of drawn slices (default: laptop)")
     parser.add_argument("--seed", type=SEED, default=0, help="of masks (default: 0)")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
-    parser.add_argument("--jobs", type=COUNT, default=1, help="pieces at a time (default: 1)")
+    add_workers(parser)
     parser.add_argument("--table", type=Path, help="CSV of all rows, resumable")
     parser.add_argument("--ranking", type=Path, help="CSV of the ranked slices, resumable")
     parser.add_argument("--json", action="store_true", help="print one JSON object a row of the summary")
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     sides = [side for side in sides if not args.sides or side.side in args.sides]
     table = Table(args.table, shifts.KEYS, partial(made, args), depends(args), parts(args, sides))
     work = list(shifts.pieces(sides, args.families, sets, args.variants))
-    rows = measured(table, work, partial(one, args.seed, args.device), args.jobs)
+    rows = measured(table, work, partial(one, args.seed, args.device), Workers.of(args))
     show(stats.summary(rows, shifts.KEYS[:-1]).to_dict("records"), args.json)
     return 0
 
@@ -94,7 +94,7 @@ def ranked(args: argparse.Namespace) -> pd.DataFrame:
     by = {hard.RANKED_BY: methods.depends(hard.RANKED_BY)}
     table = Table(args.ranking, hard.KEYS, partial(made, args), same, by)
     work = [((place,), (args.profile, args.ranked, place)) for place in range(len(slices))]
-    return measured(table, work, partial(rank, args.seed), args.jobs)
+    return measured(table, work, partial(rank, args.seed), Workers.of(args))
 
 
 def rank(seed: int, arguments: tuple[str, int, int]) -> list[dict]:

@@ -17,6 +17,7 @@ from helpers.commands._inputs import COUNT, positive
 from helpers.data.slice import Slice
 from helpers.experiments import transfer
 from helpers.experiments.tables import measured
+from helpers.experiments.workers import Workers
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +33,10 @@ def run(args: argparse.Namespace) -> int:
     work = [((protocol, item.identity), (protocol, item)) for protocol in args.protocol for item in slices]
     table = _one_slice.table(args, transfer.KEYS, slices, by_method=False)
     rows = measured(
-        table, work, partial(one, tuple(args.methods), tuple(args.eps), args.steps, args.seed, args.device), args.jobs
+        table,
+        work,
+        partial(one, tuple(args.methods), tuple(args.eps), args.steps, args.seed, args.device),
+        Workers.of(args),
     )
     show(stats.summary(rows, ["protocol", "eps", "attacked", "climbed", "method"]).to_dict("records"), args.json)
     return 0

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import pandas as pd
 from torch import Tensor
-from tqdm import tqdm
 
 from helpers import methods
 from helpers.data import open_data
@@ -88,28 +87,21 @@ def measure(name: str, method: Method, item: Slice, mask: Tensor) -> dict:
 def rows(
     chosen: Mapping[str, Method] | Iterable[str],
     slices: Iterable[Slice],
-    *,
-    skip: Callable[[str, Slice], bool] = lambda name, item: False,
-    device: str = "cpu",
-    progress: bool = False,
     **mask_options,
 ) -> Iterator[dict]:
     """Every chosen method on every slice that has a target: one row each, as it comes.
 
     chosen: functions by name, or names of methods, which are then loaded with the parameters tuned on the slice's own
-    source; skip(name, item) leaves out what is known already; device: where methods compute; mask_options as for
-    `mask_of`.
+    source; mask_options as for `mask_of`.
     """
     named = isinstance(chosen, Mapping)
-    for item in tqdm(slices, desc="slices", disable=not progress):
+    for item in slices:
         if item.target is None:
             continue
-        item = item.to(device)
         mask = mask_of(item, **mask_options)
         for name in chosen:
-            if not skip(name, item):
-                method = chosen[name] if named else methods.load(name, source=item.source)
-                yield measure(name, method, item, mask)
+            method = chosen[name] if named else methods.load(name, source=item.source)
+            yield measure(name, method, item, mask)
 
 
 def worse_than_nothing(found: pd.DataFrame) -> list[str]:

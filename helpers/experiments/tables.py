@@ -4,19 +4,14 @@ import errno
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from io import BytesIO
-from multiprocessing import active_children, get_context, parent_process
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-from threading import Thread
 
 import pandas as pd
-import torch
 from tqdm import tqdm
 
 from helpers.errors import BadInput
+from helpers.experiments.workers import Workers
 from helpers.files import written_aside
 from helpers.mri import metrics
 
@@ -155,44 +150,21 @@ def measured(
     table: Table,
     work: Iterable[tuple[tuple, tuple]],
     function: Callable[[tuple], list[dict]],
-    jobs: int = 1,
+    workers: Workers,
 ) -> pd.DataFrame:
     """The rows of all pieces of work, sorted by their keys; those that the table has already are not measured again.
 
-    work: (key, arguments), key the values of the keys of the table; function: arguments to rows, in a process of its
-    own with one thread, so that results do not depend on how many run.
+    work: (key, arguments), key the values of the keys of the table; function: arguments to rows.
     """
     have, work = table.have, list(work)
-    left = list({key: arguments for key, arguments in work if key not in have}.values())
-    context = get_context("forkserver")
-    with ProcessPoolExecutor(jobs, context, _begin) as pool:
-        pieces = [pool.submit(function, arguments) for arguments in left]
-        try:
-            for piece in tqdm(as_completed(pieces), "pieces of work", len(left)):
-                table.add(piece.result())
-        except BrokenProcessPool as error:
-            raise BadInput(
-                "a process ended in the middle of its work, as for want of memory; give fewer --jobs"
-            ) from error
-        finally:  # nobody waits for pieces that are on their way when one has failed
-            pool.shutdown(wait=False, cancel_futures=True)
-            for child in active_children() if not all(piece.done() for piece in pieces) else ():
-                child.terminate()
+    left = {key: arguments for key, arguments in work if key not in have}
+    if left:
+        for _, rows in tqdm(workers.results(function, left.items()), "pieces of work", len(left)):
+            table.add(rows)
     table.finish(ordered=True)
     if have == {key for key, _ in work}:  # this command makes it, whoever began it
         table.keep()
     return table.rows.reset_index(drop=True)
-
-
-def _begin() -> None:
-    """Prepare a process for its pieces: one thread, and an end where the one that sends them ends, as by kill -9."""
-    torch.set_num_threads(1)
-    Thread(target=_end_with, args=(parent_process(),), daemon=True).start()
-
-
-def _end_with(process: BaseProcess) -> None:
-    process.join()
-    os._exit(1)
 
 
 def origin(path: Path | None) -> dict:

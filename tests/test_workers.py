@@ -1,0 +1,101 @@
+"""Pieces of work on a cluster that is reached by its address: none is lost and none comes twice, whoever is killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from helpers.__main__ import main
+from helpers.errors import BadInput
+from helpers.experiments.tables import read
+from helpers.experiments.workers import Workers
+
+MODULE = (
+    "import time\nfrom pathlib import Path\nfrom helpers.methods.zero_filled import reconstruct as plain\n\n"
+    "def slow(kspace, mask):\n    Path('begun').touch()\n    time.sleep(0.5)\n    return plain(kspace, mask)\n"
+)
+
+
+def doubled(arguments):
+    return 2 * arguments[0]
+
+
+def wait_for(done, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def cluster(tmp_path, monkeypatch):
+    """A scheduler and two workers in processes of their own, in a folder with a reader's module; the address, workers."""
+    (tmp_path / "clustered.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", ["", *sys.path])
+    told = tmp_path / "scheduler.json"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)])}
+    dask = Path(sys.executable).with_name("dask")
+    common = {"cwd": tmp_path, "env": environment, "stderr": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+    words = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(told)]
+    runs = [subprocess.Popen([dask, "scheduler", *words], **common)]
+    try:
+        wait_for(told.is_file)
+        words = [
+            "--scheduler-file",
+            str(told),
+            "--nthreads",
+            "1",
+            "--no-nanny",
+            "--no-dashboard",
+            "--host",
+            "127.0.0.1",
+        ]
+        runs += [subprocess.Popen([dask, "worker", *words], **common) for _ in range(2)]
+        import json
+
+        yield json.loads(told.read_text())["address"], runs[1:]
+    finally:
+        for run in runs:
+            run.kill()
+            run.wait()
+        sys.modules.pop("clustered", None)
+
+
+def test_one_job_works_here_and_more_work_elsewhere_to_the_same_end():
+    work = [(number, (number,)) for number in range(7)]
+    here, elsewhere = (dict(Workers(jobs).results(doubled, work)) for jobs in (1, 2))
+    assert here == elsewhere == {number: 2 * number for number in range(7)}
+
+
+def test_a_scheduler_that_does_not_answer_is_a_sentence(monkeypatch):
+    monkeypatch.setattr("helpers.experiments.workers.PATIENCE", 1)
+    with pytest.raises(BadInput, match="no dask scheduler answers at tcp://127.0.0.1:9"):
+        list(Workers(scheduler="tcp://127.0.0.1:9").results(doubled, [(0, (0,))]))
+
+
+@pytest.mark.slow
+def test_a_killed_worker_and_a_killed_driver_lose_no_row_and_double_none(cluster, tmp_path):
+    address, workers = cluster
+    common = ["evaluate", "clustered:slow", "zero-filled", "--data", "knee", "--profile", "smoke"]
+    common += ["--volumes", "6", "--slices", "2"]
+    command = [sys.executable, "-m", "helpers", *common, "--scheduler", address, "--table", "t.csv"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)])}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL) as driver:
+        wait_for((tmp_path / "t.csv").is_file)
+        workers[0].send_signal(signal.SIGKILL)
+        rows = len(read(tmp_path / "t.csv"))
+        wait_for(lambda: len(read(tmp_path / "t.csv")) >= rows + 4)
+        driver.kill()
+    unfinished = read(tmp_path / "t.csv")
+    assert 0 < len(unfinished) < 24
+    assert main([*common, "--scheduler", address, "--table", "t.csv"]) == 0
+    found = read(tmp_path / "t.csv")
+    assert len(found) == 24 and not found.duplicated(["method", "identity"]).any()
+    assert main([*common, "--table", "alone.csv"]) == 0
+    alone = read(tmp_path / "alone.csv")
+    assert found.drop(columns="seconds").equals(alone.drop(columns="seconds"))
