@@ -1,5 +1,6 @@
 """Pieces of work on a cluster that is reached by its address: none is lost and none comes twice, whoever is killed."""
 
+import json
 import os
 import signal
 import subprocess
@@ -33,7 +34,7 @@ def wait_for(done, seconds: float = 60) -> None:
 
 @pytest.fixture
 def cluster(tmp_path, monkeypatch):
-    """A scheduler and two workers in processes of their own, in a folder with a reader's module; the address, workers."""
+    """A scheduler and two workers in processes of their own, in a folder with a reader's module: address, workers."""
     (tmp_path / "clustered.py").write_text(MODULE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", ["", *sys.path])
@@ -56,8 +57,6 @@ def cluster(tmp_path, monkeypatch):
             "127.0.0.1",
         ]
         runs += [subprocess.Popen([dask, "worker", *words], **common) for _ in range(2)]
-        import json
-
         yield json.loads(told.read_text())["address"], runs[1:]
     finally:
         for run in runs:
