@@ -1,18 +1,17 @@
 """Run the chapters with papermill, each only when something it depends on has changed."""
 
-import ast
 import functools
 import hashlib
 import json
 import os
 import sys
-import tempfile
 import time
-import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+
+from helpers.experiments import notebooks
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ("helpers", "results", "zoo", "requirements.lock")  # what every chapter may depend on
@@ -35,17 +34,6 @@ def chapters(entry: dict | list) -> Iterator[str]:
             yield from chapters(item)
         elif (ROOT / f"{item}.ipynb").is_file():
             yield item
-
-
-def parameter_names(notebook: Path) -> set[str]:
-    """The variables assigned in the cell tagged `parameters`: what a run may set."""
-    names = set()
-    for cell in json.loads(notebook.read_text("utf8"))["cells"]:
-        if "parameters" in cell["metadata"].get("tags", []):
-            for statement in ast.parse("".join(cell["source"])).body:
-                targets = getattr(statement, "targets", None) or [getattr(statement, "target", None)]
-                names |= {target.id for target in targets if isinstance(target, ast.Name)}
-    return names
 
 
 @functools.cache
@@ -73,40 +61,10 @@ def chapter_digest(notebook: Path, parameters: dict) -> str:
     return digest.hexdigest()
 
 
-def papermill_run(notebook: Path, output: Path, log: Path, parameters: dict) -> None:
-    """Execute one notebook in the folder of the chapters, in a kernel that shares nothing with its neighbors."""
-    import papermill  # imported here: a book with nothing to run need not wait for it
-    from jupyter_client import AsyncKernelManager
-
-    class KernelManager(AsyncKernelManager):
-        """Unix sockets under a name of their own: parallel kernels race for TCP ports (papermill issue 511)."""
-
-        def __init__(self, **options):
-            if os.name != "nt":
-                options |= {"transport": "ipc", "ip": f"{tempfile.gettempdir()}/book-{uuid.uuid4().hex[:12]}"}
-            super().__init__(**options)
-
-        async def start_kernel(self, **options):
-            with log.open("w") as file:  # what a kernel says about itself, the reason of a crash for one
-                await super().start_kernel(stderr=file, **options)
-
-    papermill.execute_notebook(
-        str(notebook),
-        str(output),
-        parameters=parameters or None,  # an empty dictionary would leave an empty cell on the page
-        cwd=str(ROOT / "book"),
-        kernel_name="python3",
-        language="python",
-        progress_bar=False,
-        start_timeout=180,
-        kernel_manager_class=KernelManager,
-    )
-
-
 def run(chapter: str, folder: Path, parameters: dict) -> Run:
     """Execute one chapter into folder/executed unless the copy there is fresh; a failed one goes to folder/failed."""
     notebook, output = ROOT / f"{chapter}.ipynb", folder / "executed" / f"{chapter}.ipynb"
-    wanted = parameter_names(notebook)
+    wanted = notebooks.parameter_names(notebook)
     parameters = {name: value for name, value in parameters.items() if name in wanted}
     key, stamp = chapter_digest(notebook, parameters), output.with_suffix(".sha256")
     if output.is_file() and stamp.is_file() and stamp.read_text() == key:
@@ -115,7 +73,7 @@ def run(chapter: str, folder: Path, parameters: dict) -> Run:
     stamp.unlink(missing_ok=True)
     part, log, start = output.with_suffix(".part.ipynb"), output.with_suffix(".log"), time.monotonic()
     try:
-        papermill_run(notebook, part, log, parameters)
+        notebooks.run(notebook, part, log, parameters)
     except Exception as error:  # whatever it was, the other chapters go on, and the traceback stays in the notebook
         failed = folder / "failed" / f"{chapter}.ipynb"
         failed.parent.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,8 @@ import notebooks
 import pytest
 import yaml
 
+from helpers.experiments.notebooks import parameter_names
+
 
 def notebook(*cells: dict, **metadata) -> dict:
     return {"cells": list(cells), "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
@@ -58,7 +60,7 @@ def test_a_clean_notebook_has_no_fault_and_stripping_makes_one():
 def test_every_chapter_is_in_the_contents_and_has_parameters(root):
     assert sorted(chapters(root)) == sorted((root / "book").glob("*.ipynb"))
     for path in chapters(root):
-        assert execute.parameter_names(path), f"{path.name} has no cell tagged parameters"
+        assert parameter_names(path), f"{path.name} has no cell tagged parameters"
 
 
 def test_chapters_define_nothing_that_helpers_should_have(root):

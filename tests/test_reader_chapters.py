@@ -3,12 +3,12 @@
 import csv
 import json
 
-import execute
 import pytest
 
 from helpers.__main__ import main
 from helpers.data import open_data
 from helpers.data.boxes import FASTMRI_PLUS, write_csv
+from helpers.experiments import notebooks
 from helpers.figures import sliders
 
 CHAPTERS = ["shift_dataset", "shift_anatomy", "shift_hard", "shift_factors", "shift_real", "features"]
@@ -38,11 +38,11 @@ def pictures(path) -> list[int]:
 def test_a_readers_folder_draws_the_same_figures(chapter, folder, smoke, root, tmp_path, monkeypatch):
     monkeypatch.setenv(sliders.STATIC, "1")  # a slider is then a picture, as in the rendered book
     parameters = {"profile": "smoke", "data": str(folder)}
-    known = execute.parameter_names(root / "book" / f"{chapter}.ipynb")
+    known = notebooks.parameter_names(root / "book" / f"{chapter}.ipynb")
     parameters |= {"families": ["unet", "varnet"], "variants": 1} if "families" in known else {}
     parameters |= {"methods": ["unet", "tv"]} if "methods" in known else {}
     output = tmp_path / "run.ipynb"
-    execute.papermill_run(root / "book" / f"{chapter}.ipynb", output, tmp_path / "log", parameters)
+    notebooks.run(root / "book" / f"{chapter}.ipynb", output, tmp_path / "log", parameters)
     drawn, yours = pictures(smoke / "executed" / "book" / f"{chapter}.ipynb"), pictures(output)
     assert drawn == yours and sum(yours) > 1
     assert "Warning" not in (tmp_path / "log").read_text("utf8")
@@ -81,7 +81,7 @@ def test_a_readers_findings_draw_the_same_figures(annotated, smoke, root, tmp_pa
     scans, table = annotated
     parameters = {"profile": "smoke", "data": str(scans), "boxes": str(table), "families": ["unet", "wavelet"]}
     output = tmp_path / "run.ipynb"
-    execute.papermill_run(root / "book" / "pathologies.ipynb", output, tmp_path / "log", parameters)
+    notebooks.run(root / "book" / "pathologies.ipynb", output, tmp_path / "log", parameters)
     drawn, yours = pictures(smoke / "executed" / "book" / "pathologies.ipynb"), pictures(output)
     # of a scan without a twin there is nothing to invent, so that one cell shows one picture in the place of two
     assert [min(count, 1) for count in drawn] == [min(count, 1) for count in yours] and sum(yours) > 5
@@ -97,7 +97,7 @@ def test_scans_without_findings_are_told_so(folder, root, tmp_path, monkeypatch)
     (scans / "a.h5").symlink_to(volume)
     parameters = {"profile": "smoke", "data": str(scans), "families": ["unet"], "attacked": ["unet"], "count": 1}
     output = tmp_path / "run.ipynb"
-    execute.papermill_run(root / "book" / "pathologies.ipynb", output, tmp_path / "log", parameters)
+    notebooks.run(root / "book" / "pathologies.ipynb", output, tmp_path / "log", parameters)
     said = output.read_text("utf8")
     assert "no annotated finding on a slice with a reference" in said and "shown on drawn slices" in said
     assert sum(pictures(output)) > 5

@@ -19,9 +19,13 @@ from helpers.mri.fourier import center_crop
 from helpers.profiles import Profile
 
 
-def say(sentence: str) -> None:
-    """Show a sentence with computed numbers in it; the sentence is Markdown."""
-    display(Markdown(sentence))
+def say(sentence: str, **numbers: float) -> None:
+    """Show a sentence with computed numbers in it; the sentence is Markdown.
+
+    numbers: by name, what a sweep keeps of this run, see `experiments.sweeps`.
+    """
+    told = {"metadata": {"numbers": {name: float(value) for name, value in numbers.items()}}} if numbers else {}
+    display(Markdown(sentence), **told)
 
 
 def referenced(data: str, size: Profile, names: Sequence[str] = (), instead: str = "") -> str:

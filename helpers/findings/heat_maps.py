@@ -78,8 +78,8 @@ def own_regions(table: pd.DataFrame, slices: list[Slice], protocol: str = "corre
         both = np.array(list(by_volume.values()))
         less = stats.interval(both[:, 0] - both[:, 1], list(by_volume))
         said = "supported" if less.mean > 0 else "contradicted"
-        claims[f"{a} and {b} have regions of their own",] = Measured(str(less), less.volumes, less.p_value(), said)
-        numbers[f"{a} and {b} have regions of their own"] = both.mean(0).round(3)
+        claims[f"{a} and {b}",] = Measured(str(less), less.volumes, less.p_value(), said)
+        numbers[f"{a} and {b}"] = both.mean(0).round(3)
     cells = verdicts.cells(claims)
     return pd.DataFrame(
         {
@@ -87,7 +87,7 @@ def own_regions(table: pd.DataFrame, slices: list[Slice], protocol: str = "corre
             "halves of two agree": {key: value[1] for key, value in numbers.items()},
             "less": {key: cells[key,] for key in numbers},
         }
-    ).rename_axis("claim")
+    ).rename_axis("have regions of their own")
 
 
 def dark_regions(table: pd.DataFrame, slices: list[Slice], protocol: str = "corrected") -> pd.DataFrame:
@@ -109,11 +109,11 @@ def dark_regions(table: pd.DataFrame, slices: list[Slice], protocol: str = "corr
         mean = stats.interval(list(by_volume.values()), list(by_volume))
         said = "supported" if mean.mean > 0 else "contradicted"
         paper = "the paper's claim" if method in DARK else "not claimed by the paper"
-        claims[f"{method} does worse where it is dark", paper] = Measured(str(mean), mean.volumes, mean.p_value(), said)
+        claims[method, paper] = Measured(str(mean), mean.volumes, mean.p_value(), said)
     cells = verdicts.cells(claims)
     return pd.DataFrame(
         {"who says so": {key[0]: key[1] for key in claims}, "measured": {key[0]: cell for key, cell in cells.items()}}
-    ).rename_axis("claim")
+    ).rename_axis("does worse where it is dark")
 
 
 def trusted(checks: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,71 @@
+"""Run one notebook over a grid of parameters with papermill: -p name=value,value,...
+
+Every run has a row in OUT/sweep.csv, with the numbers that the notebook tells, and its executed copy in OUT/runs; one
+that fails keeps its traceback in OUT/failed, is listed, and is tried again at the next start; finished ones are
+skipped. OUT/index.html shows all runs side by side. --jobs runs go at a time, or those of a dask cluster.
+Example: python -m helpers sweep book/sparsity.ipynb -p acceleration=4,8 -p seed=0,1 -p profile=smoke --out sweep
+"""
+
+import argparse
+import shlex
+import sys
+from functools import partial
+from pathlib import Path
+
+from helpers import __version__
+from helpers.commands import _outputs, show
+from helpers.commands._inputs import add_workers
+from helpers.errors import BadInput
+from helpers.experiments import sweeps
+from helpers.experiments.provenance import provenance
+from helpers.experiments.tables import Table, measured
+from helpers.experiments.workers import Workers
+from helpers.files import written_aside
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("notebook", type=Path, help="with a cell tagged parameters")
+    words = "values of a parameter, with commas between; the grid is of all combinations"
+    parser.add_argument("-p", dest="given", action="append", default=[], metavar="NAME=VALUES", help=words)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the table, the executed copies and the page")
+    add_workers(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object a run")
+
+
+def run(args: argparse.Namespace) -> int:
+    if not args.notebook.is_file():
+        raise BadInput(f"there is no notebook {args.notebook}; name a chapter as book/CHAPTER.ipynb")
+    notebook, folder, table_at = args.notebook.resolve(), args.out.resolve(), args.out / "sweep.csv"
+    given: dict[str, list] = {}
+    for text in args.given:
+        name, between, after = text.partition("=")
+        if not between:
+            raise BadInput(f"-p takes NAME=VALUES, not {text!r}")
+        given[name] = sweeps.values(after)
+    grid = sweeps.grid(notebook, given)
+    _outputs.check({"--table": table_at})
+    command = shlex.join(["python", "-m", "helpers", "sweep", str(args.notebook), *_each("-p", args.given)])
+    depends = {"notebook": sweeps.digest(notebook), "code": __version__}
+    table = Table(
+        table_at, sweeps.KEYS, lambda n: provenance(f"{command} --out {args.out}", [], n, args.device), depends
+    )
+    if len(table.rows):
+        table.drop(table.rows["state"] == sweeps.FAILED)
+    work = [((sweeps.key(parameters),), (notebook, folder, parameters)) for parameters in grid]
+    rows = measured(table, work, partial(one), Workers.of(args))
+    with written_aside(args.out / "index.html") as part:
+        part.write_text("".join(sweeps.page(notebook, folder, rows)), "utf8")
+    failed = rows[rows["state"] == sweeps.FAILED]
+    for row in failed.to_dict("records"):
+        print(f"{args.out}/failed/{row['run']}.ipynb: {row['message']}", file=sys.stderr)
+    show(rows.to_dict("records"), args.json)
+    return 1 if len(failed) else 0
+
+
+def one(arguments: tuple[Path, Path, dict]) -> list[dict]:
+    """The row of one run."""
+    return sweeps.run(*arguments)
+
+
+def _each(option: str, values: list[str]) -> list[str]:
+    return [word for value in values for word in (option, value)]

@@ -1,0 +1,157 @@
+"""A sweep over a notebook: a row a run, whoever is killed; what fails is kept, told, and tried again."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from test_workers import wait_for
+
+from helpers import files
+from helpers.__main__ import main
+from helpers.experiments import sweeps
+
+DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+CELLS = [
+    ("parameters", 'a = 1\nb = "x"\nfails = -1'),
+    ("", "import os, time\nfrom pathlib import Path\nfrom IPython.display import Markdown, display"),
+    ("", "Path(f'{os.getpid()}.pid').touch()\ntime.sleep(0.2)\nassert a != fails, f'a is {a}'"),
+    # as `figures.say` does, which takes seconds to import
+    ("", "display(Markdown(f'twice {a}'), metadata={'numbers': {'twice': 2 * a}})"),
+    ("", f"import base64\nfrom IPython.display import Image\nImage(base64.b64decode('{DOT}'), format='png')"),
+]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder with a small notebook."""
+    cells = [
+        {
+            "cell_type": "code",
+            "id": f"c{number}",
+            "metadata": {"tags": [tag]} if tag else {},
+            "source": source,
+            "outputs": [],
+            "execution_count": None,
+        }
+        for number, (tag, source) in enumerate(CELLS)
+    ]
+    kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+    notebook = {"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
+    (tmp_path / "note.ipynb").write_text(json.dumps(notebook))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("0.01,0.02", [0.01, 0.02]),
+        ("unet,wavelet", ["unet", "wavelet"]),
+        ("3", [3]),
+        ("['a', 'b'],['c']", [["a", "b"], ["c"]]),
+        ("1,x", [1, "x"]),
+        ("", []),
+    ],
+)
+def test_values_are_numbers_lists_or_words(text, found):
+    assert sweeps.values(text) == found
+
+
+def test_a_sweep_has_a_row_a_copy_and_a_page_of_every_run(here, capsys):
+    command = ["sweep", "note.ipynb", "-p", "a=1,2", "-p", "b=x,y", "--out", "out"]
+    assert main([*command, "--json"]) == 0
+    rows = pd.read_csv("out/sweep.csv")
+    assert len(rows) == 4 and (rows["twice"] == 2 * rows["a"]).all() and set(rows["b"]) == {"x", "y"}
+    assert [json.loads(line)["state"] for line in capsys.readouterr().out.splitlines()] == ["done"] * 4
+    copies = {path.stem for path in (here / "out" / "runs").iterdir()}
+    assert copies == set(rows["run"]), "no part and no log is left"
+    page = (here / "out" / "index.html").read_text()
+    assert page.count("<img") == 4 and "://" not in page and "4 runs of note.ipynb, 0 failed" in page
+    before = {path: path.stat().st_mtime_ns for path in (here / "out" / "runs").iterdir()}
+    assert main([*command, "-p", "fails=-1"]) == 0  # the grid has a further parameter: other runs
+    assert len(pd.read_csv("out/sweep.csv")) == 8
+    assert main(command) == 0
+    assert all(path.stat().st_mtime_ns == time_ for path, time_ in before.items()), "finished runs are skipped"
+
+
+def test_what_fails_keeps_its_traceback_is_told_and_is_tried_again(here, capsys):
+    command = ["sweep", "note.ipynb", "-p", "a=1,2,3", "-p", "fails=2", "--out", "out"]
+    assert main(command) == 1
+    rows = pd.read_csv("out/sweep.csv")
+    assert rows.set_index("a")["state"].to_dict() == {1: "done", 2: "failed", 3: "done"}
+    (kept,) = (here / "out" / "failed").glob("*.ipynb")
+    assert "AssertionError" in kept.read_text()
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said == f"out/failed/{kept.name}: AssertionError: a is 2"
+    assert "a is 2" in (here / "out" / "index.html").read_text()
+    assert main(command) == 1 and len(pd.read_csv("out/sweep.csv")) == 3
+
+
+def test_what_cannot_be_swept_is_said_before_anything_starts(here, capsys):
+    for words, more in (
+        ("has no parameter 'c'; it has a, b, fails", ["-p", "c=1"]),
+        ("-p takes NAME=VALUES, not 'a'", ["-p", "a"]),
+    ):
+        assert main(["sweep", "note.ipynb", *more, "--out", "out"]) == 2
+        assert words in capsys.readouterr().err and not (here / "out").exists()
+    assert main(["sweep", "nowhere.ipynb", "--out", "out"]) == 2
+    assert "there is no notebook nowhere.ipynb" in capsys.readouterr().err
+
+
+def children(process: int) -> list[int]:
+    """The processes that descend from one."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        parents.setdefault(int(fields[1]), []).append(int(path.parent.name))
+    found, todo = [], [process]
+    while todo:
+        below = parents.get(todo.pop(), [])
+        found += below
+        todo += below
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are found in /proc")
+def test_no_run_is_lost_or_doubled_whoever_is_killed(here):
+    """kill -9 of a kernel, of a worker and of the driver, then started again: as a sweep without faults."""
+    values = ",".join(map(str, range(12)))
+    command = ["sweep", "note.ipynb", "-p", f"a={values}", "-p", "b=x,y", "--jobs", "2"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    table = here / "out" / "sweep.csv"
+
+    def length():
+        return len(pd.read_csv(table)) if table.is_file() else 0
+
+    run = [sys.executable, "-m", "helpers", *command, "--out", "out"]
+    with subprocess.Popen(run, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as driver:
+        wait_for(lambda: length() >= 2)
+        kernels = [int(path.stem) for path in here.glob("*.pid") if files.running(int(path.stem))]
+        wait_for(lambda: any(files.running(int(path.stem)) for path in here.glob("*.pid")))
+        kernels = [int(path.stem) for path in here.glob("*.pid") if files.running(int(path.stem))]
+        os.kill(kernels[0], signal.SIGKILL) if kernels else None
+        before = length()
+        wait_for(lambda: length() >= before + 3)
+        workers = [each for each in children(driver.pid) if "spawn_main" in Path(f"/proc/{each}/cmdline").read_text()]
+        os.kill(workers[-1], signal.SIGKILL)
+        before = length()
+        wait_for(lambda: length() >= before + 3)
+        driver.kill()
+    time.sleep(1)
+    assert 0 < length() < 24
+    assert main([*command, "--out", "out"]) == 0
+    found = pd.read_csv("out/sweep.csv")
+    assert len(found) == 24 and (found["twice"] == 2 * found["a"]).all() and (found["state"] == "done").all()
+    assert set(zip(found["a"], found["b"])) == {(a, b) for a in range(12) for b in "xy"}
+    copies = [path.name for path in (here / "out" / "runs").glob("*.ipynb")]
+    assert sorted(copies) == sorted(f"{name}.ipynb" for name in found["run"])
