@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from helpers import findings, stats
+from helpers import findings, places, stats
 from helpers.data.scanner import Synthetic
 from helpers.errors import BadInput
 from helpers.experiments import evaluate, tuning
@@ -152,7 +152,7 @@ def test_a_missing_table_is_a_sentence():
 
 def test_shipped_results_are_complete():
     """Every table in results/ says where it comes from, and the quality table holds paired rows."""
-    for path in findings.shipped.FOLDER.glob("*.csv"):
+    for path in places.RESULTS.glob("*.csv"):
         made = json.loads(path.with_suffix(".json").read_text())
         assert made["n"] == len(pd.read_csv(path)) and made["command"].startswith("python -m helpers")
     quality = findings.shipped.table("quality")

@@ -2,7 +2,8 @@
 
 One thread, medians of alternating runs, CPU seconds. A solver is timed until its objective is within 1e-3 of the
 minimum. BART is timed where it is installed (Debian: bart). At last, what the border to a reader's own function costs
-beside TV, and what the whole transfer matrix would take. Takes three quarters of an hour, with --quick a few minutes.
+beside TV, what the harness costs (a row more in a long table, a slice, memory, two workers beside one), and what the
+whole transfer matrix would take. Takes three quarters of an hour, with --quick a few minutes.
 Example: python -m helpers bench --quick --json
 """
 
@@ -11,7 +12,7 @@ import os
 import sys
 from itertools import chain
 
-from helpers.bench import attacks, border, networks, solvers
+from helpers.bench import attacks, border, harness, networks, solvers
 from helpers.commands import show
 from helpers.commands._inputs import COUNT
 
@@ -35,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
 
     solvers.say_what_is_missing()
     rows = solvers.measure(solvers.SIZES[:1] if args.quick else solvers.SIZES, args.runs)
-    slow = [attacks.measure(runs=args.runs), border.measure(runs=args.runs), networks.measure(runs=args.runs)]
+    slow = [measure(runs=args.runs) for measure in (attacks.measure, border.measure, networks.measure, harness.measure)]
     more = [] if args.quick else [*slow, attacks.matrix()]
     show(chain(rows, *more), args.json)
     return 0

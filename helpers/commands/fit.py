@@ -24,6 +24,7 @@ from helpers.experiments import evaluate
 from helpers.experiments.provenance import provenance
 from helpers.experiments.tables import Table
 from helpers.mri import metrics
+from helpers.places import KEPT
 from helpers.profiles import PROFILES, profile
 from helpers.untrained.fit import LOOK, fit
 from helpers.untrained.recipes import FITS
@@ -32,7 +33,7 @@ SCORES = ("ssim", "psnr", "ssim_object")
 PRECISIONS = ("float32", "bfloat16")
 KEYS = ["method", "source", "volume", "slice", "step"]
 COLUMNS = [*KEYS, "seconds", "loss", "held_loss", *SCORES]
-CHECKPOINTS = Path(__file__).resolve().parents[2] / "_build" / "fits"
+CHECKPOINTS = KEPT / "fits"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

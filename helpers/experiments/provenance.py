@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 
 from helpers import __version__
+from helpers.places import CHECKOUT, ROOT
 
 PACKAGES = ("torch", "numpy", "scipy", "PyWavelets", "sigpy", "fastmri", "scikit-image")
-ROOT = Path(__file__).resolve().parents[2]
 # of a processor: those with which libraries take other kernels, which round differently
 INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve", "bf16")
 
@@ -41,6 +41,8 @@ def versions() -> dict[str, str]:
 
 def commit() -> str | None:
     """The commit of the code, with a plus where files have changed since; None outside of a checkout."""
+    if not CHECKOUT:
+        return None
     words = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+"]
     try:
         return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()

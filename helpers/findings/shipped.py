@@ -1,19 +1,17 @@
 """Results too long to compute for a page: the tables in results/, and where they come from."""
 
 import json
-from pathlib import Path
 
 import pandas as pd
 
 from helpers.errors import BadInput
 from helpers.experiments import tables
-
-FOLDER = Path(__file__).resolve().parents[2] / "results"
+from helpers.places import RESULTS
 
 
 def table(name: str) -> pd.DataFrame:
     """The tidy table results/NAME.csv; BadInput where there is none."""
-    path = FOLDER / f"{name}.csv"
+    path = RESULTS / f"{name}.csv"
     if not path.is_file():
         raise BadInput(f"there is no {path}; make it with python -m helpers evaluate, see README.md")
     return tables.read(path)
@@ -21,7 +19,7 @@ def table(name: str) -> pd.DataFrame:
 
 def origin(name: str) -> str:
     """Where results/NAME.csv comes from, in words: n, seed, device, version of this package, and command."""
-    made = json.loads((FOLDER / f"{name}.json").read_text("utf8"))
+    made = json.loads((RESULTS / f"{name}.json").read_text("utf8"))
     seeds = made["seed"] if isinstance(made["seed"], list) else [made["seed"]]
     how = f"{made['device']}, version {made['versions']['helpers']}, made by `{made['command']}`"
     return f"n = {made['n']} rows, seed {', '.join(map(str, seeds))}, {how}"
@@ -40,7 +38,7 @@ def whence(table: pd.DataFrame, name: str) -> str:
 
 def older(name: str) -> str:
     """What is said where results/NAME.csv is of attacks by the rules of version 0.1.0; empty where it is not."""
-    if json.loads((FOLDER / f"{name}.json").read_text("utf8"))["versions"]["helpers"] != "0.1.0":
+    if json.loads((RESULTS / f"{name}.json").read_text("utf8"))["versions"]["helpers"] != "0.1.0":
         return ""
     return (
         "**This table is older than the rules on this page.** Its attacks climbed the squared error alone, those on"

@@ -18,11 +18,12 @@ from torch import Tensor
 from helpers.errors import BadInput, say_once
 from helpers.methods import own
 from helpers.networks import NETWORKS, fastmri_weights, zoo
+from helpers.places import KEPT
 from helpers.untrained.recipes import FITS
 
 Method = Callable[[Tensor, Tensor], Tensor]
 TUNED = Path(__file__).with_name("tuned.json")
-READERS = Path(__file__).resolve().parents[2] / "_build" / "tuned.json"  # by folder, tuned on a reader's own slices
+READERS = KEPT / "tuned.json"  # by folder, tuned on a reader's own slices
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from helpers import networks
 from helpers.errors import BadInput
 from helpers.files import written_aside
-
-ZOO = Path(__file__).resolve().parents[2] / "zoo"
+from helpers.places import ZOO
 
 
 def names(folder: Path = ZOO) -> list[str]:

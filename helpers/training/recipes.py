@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from helpers.errors import BadInput
 from helpers.mri.similarity import one_minus_ssim
+from helpers.places import ZOO
 from helpers.profiles import PROFILES
 
-SHIPPED = Path(__file__).resolve().parents[2] / "zoo" / "recipes.toml"
+SHIPPED = ZOO / "recipes.toml"
 LOSSES = ("ssim+mse", "ssim", "l1", "mse")
 OUTLIERS = 10.0  # weight of the squared error beside 1 - SSIM
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from helpers.errors import BadInput
 from helpers.networks import zoo
+from helpers.places import KEPT
 from helpers.training.recipes import Recipe
 
-CHECKPOINTS = Path(__file__).resolve().parents[2] / "_build" / "training"
+CHECKPOINTS = KEPT / "training"
 
 
 @dataclass(frozen=True)
