@@ -12,16 +12,20 @@ too. Examples:
 import argparse
 import shlex
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+
+from tqdm import tqdm
 
 from helpers import __version__, methods, stats
 from helpers.commands import _outputs, show
-from helpers.commands._inputs import COUNT, SEED
+from helpers.commands._inputs import COUNT, SEED, add_workers, usable
 from helpers.data import DRAWN, Slice, open_data
 from helpers.errors import BadInput
 from helpers.experiments import tuning
 from helpers.experiments.provenance import provenance
 from helpers.experiments.tables import Table
+from helpers.experiments.workers import Workers
 from helpers.profiles import PROFILES, profile
 from helpers.untrained.recipes import FITS
 
@@ -37,12 +41,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--volumes", type=COUNT, default=24, help="training volumes, one slice of each (default: 24)")
     parser.add_argument("--profile", default="laptop", choices=PROFILES, help="size of drawn slices (default: laptop)")
     parser.add_argument("--seed", type=SEED, default=0, help="seed of the masks (default: 0)")
+    add_workers(parser)
     parser.add_argument("--table", type=Path, help="CSV for every score of the sweep")
     parser.add_argument("--json", action="store_true", help="print one JSON object a method and source")
 
 
 def run(args: argparse.Namespace) -> int:
     _outputs.check({"--table": args.table})
+    usable(args.device)
     fitted = [method in FITS for method in args.methods]
     if any(fitted) and not all(fitted):
         raise BadInput("weights and un-trained networks are tuned by commands of their own, since their tables differ")
@@ -71,8 +77,11 @@ def weights(args: argparse.Namespace, command: str) -> Iterator[dict]:
         slices = training_slices(data, args)
         for method in args.methods:
             have = {key[2:] for key in table.have if key[0] == method}
-            for row in tuning.sweep(method, slices, seed=args.seed, have=have):
-                table.add([{name: row[name] for name in COLUMNS}])
+            work = [(None, (method, item, {each for each in have if each[0] == item.identity})) for item in slices]
+            for _, rows in tqdm(
+                Workers.of(args).results(partial(swept, args.seed, args.device), work), method, len(work)
+            ):
+                table.add({name: row[name] for name in COLUMNS} for row in rows)
             table.finish()
             here = table.rows["identity"].isin([item.identity for item in slices])
             rows = table.rows[(table.rows["method"] == method) & here]
@@ -94,7 +103,22 @@ def settings(args: argparse.Namespace, command: str) -> Iterator[dict]:
         for method in args.methods:
             done = {key[2] for key in table.have if key[0] == method}
             left = [item for item in slices if item.identity not in done]
-            for rows in tuning.around(method, left, seed=args.seed):
-                table.add([{name: row[name] for name in SETTINGS} for row in rows])
+            work = [(None, (method, item)) for item in left]
+            for _, rows in tqdm(
+                Workers.of(args).results(partial(varied, args.seed, args.device), work), method, len(work)
+            ):
+                table.add({name: row[name] for name in SETTINGS} for row in rows)
     table.finish()
     yield from stats.summary(table.rows, ["source", "method", "setting", "value"]).to_dict("records")
+
+
+def swept(seed: int, device: str, arguments: tuple[str, Slice, set]) -> list[dict]:
+    """The rows of one slice with every weight that it has not been tried with."""
+    method, item, have = arguments
+    return list(tuning.sweep(method, [item.to(device)], seed=seed, have=have))
+
+
+def varied(seed: int, device: str, arguments: tuple[str, Slice]) -> list[dict]:
+    """The rows of one slice with every setting."""
+    method, item = arguments
+    return [row for rows in tuning.around(method, [item.to(device)], seed=seed) for row in rows]

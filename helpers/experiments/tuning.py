@@ -26,7 +26,7 @@ def sweep(
     beside what `evaluate.measure` gives. Each slice is measured under its volume's own mask (4x random lines).
     have: (identity, lam) of rows that are there already.
     """
-    for item in tqdm(slices, desc=f"tuning {method}"):
+    for item in tqdm(slices, desc=f"tuning {method}", disable=len(slices) < 2):
         mask = evaluate.mask_of(item, seed=seed)
         for lam in grid:
             if (item.identity, lam) in have:
@@ -42,7 +42,7 @@ def around(method: str, slices: Sequence[Slice], grid: Mapping = AROUND, seed: i
     `evaluate.measure` gives. The network as it is stands among the rows of every setting.
     """
     own = {name: getattr(FITS[method], name) for name in grid}
-    for item in tqdm(slices, desc=f"tuning {method}"):
+    for item in tqdm(slices, desc=f"tuning {method}", disable=len(slices) < 2):
         mask = evaluate.mask_of(item, seed=seed)
         usual = evaluate.measure(method, methods.load(method, source=item.source), item, mask)
         rows = []
