@@ -239,7 +239,10 @@ def _table(
 ) -> Table:
     """The table of an experiment on these slices; more: what all of its rows depend on, parts: the same by method."""
     depends = {name: getattr(args, name) for name in DEPENDS} | {"code": __version__} | more
-    made = lambda n: provenance(_command(args), args.seed, n, args.device)  # noqa: E731
+
+    def made(n: int) -> dict:
+        return provenance(_command(args), args.seed, n, args.device)
+
     table = Table(_path(args, experiment), keys, made, depends, parts)
     for item in slices:  # what cannot stand beside its rows is refused before anything is measured
         table.volume(item.volume, item.number, item.identity)

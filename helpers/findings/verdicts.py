@@ -109,6 +109,8 @@ def sentence(table: pd.DataFrame) -> str:
         if ": " in str(table.loc[index, column])
     }
     tested = [cell for cell in cells.values() if not cell.endswith((" volume", " volumes"))]
+    if not tested:
+        return f"*No claim of this table has {LEAST} volumes or more, so that none is judged.*"
     more = [words for words, cell in cells.items() if cell.endswith(f"{ALONE})")]
     return (
         f"*Brackets hold {100 * LEVEL:g} % intervals over volumes, each for itself. The {len(tested)} claims of this"
