@@ -170,7 +170,10 @@ def test_claims_are_judged_together_and_the_page_says_what_that_takes(capsys):
     table = pd.DataFrame({"SSIM": [*cells, "not measured"]}, index=["a", "b", "c", "d"])
     said = verdicts.sentence(table)
     assert "The 2 claims" in said and said.endswith("these would be decided as well: a, SSIM; c, SSIM.*")
-    assert verdicts.sentence(table[1:2]).endswith("the verdicts are the same.*")
+    assert "No claim of this table has 6 volumes or more" in verdicts.sentence(table[1:2])
+    assert verdicts.sentence(pd.DataFrame({"SSIM": ["0.1 [0.0, 0.2]: undecided"]})).endswith(
+        "the verdicts are the same.*"
+    )
     figures.claims(table)
     assert "SSIM" in capsys.readouterr().out
 
