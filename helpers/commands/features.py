@@ -104,12 +104,13 @@ def sought(args: argparse.Namespace) -> pd.DataFrame:
     found = hidden.one_a_volume(_found(args), args.sought)
     goals = [goal for goal in GOALS if goal == "hide" or pathologies.has_twins(args.data)]
     names = args.methods or hidden.METHODS
-    work = [
-        ((name, goal, each.identity, 0), (*_place(args, each), 0, goal, name, tuple(names)))
-        for each in found
-        for goal in goals
-        for name in names
-    ]
+    work = []
+    for each in found:
+        number, _ = each.boxes[0]
+        for goal in goals:
+            for name in names:
+                arguments = (*_place(args, each), number, goal, name, tuple(names))
+                work.append(((name, goal, each.identity, number), arguments))
     parts = {"methods": {name: methods.depends(name) for name in names}}
     table = _table(args, "hidden", hidden.KEYS, found, parts)
     table.drop(pathologies.redrawn(table.rows, found, every=False))

@@ -13,6 +13,7 @@ from helpers import methods
 from helpers.attacks.known import differentiable
 from helpers.attacks.threat import noise_levels
 from helpers.data.slice import Slice
+from helpers.experiments import pathologies
 from helpers.experiments.live import measured_live
 from helpers.experiments.pathologies import Case, Marked, case, has_twins, places, where
 from helpers.features.goal import GOALS, SMALLEST, Goal, Reached, least
@@ -54,7 +55,7 @@ def search(one: Case, box: int, goal: str, name: str, seed: int = 0) -> Search |
     start = one.item if goal == "hide" else one.without
     if start is None:
         return None
-    finding = Finding.of(one.item.boxes[box], one.item.target, None if one.without is None else one.without.target)
+    finding = pathologies.finding(one, one.item.boxes[box])
     mask = measured(start, seed=seed)
     make = partial(methods.load, name, source=start.source)
     attacked = differentiable(name, start.source)
@@ -99,7 +100,7 @@ def live(
 ) -> pd.DataFrame:
     """The rows of the first findings of a source or a reader's data, one a volume, searched for here and now."""
     work = [
-        (case(data, profile, each.place, boxes), 0, goal, name, names, seed)
+        (case(data, profile, each.place, boxes), each.boxes[0][0], goal, name, names, seed)
         for each in one_a_volume(places(data, profile, boxes=boxes), count)
         for goal in GOALS
         for name in names

@@ -35,6 +35,11 @@ class Finding:
             raise BadInput(f"the box of {box.label!r} at {box.x}, {box.y} shows nothing in the reference")
         return cls(box, truth, signal)
 
+    @property
+    def visibility(self) -> float:
+        """How far the finding changes its box: root mean square of T over the mean of the truth."""
+        return float(self.signal.square().mean().sqrt() / self.truth.mean())
+
     def shown(self, images: Tensor) -> Tensor:
         """c = <T, f - b> / <T, T>: 0 for an image f without the finding, 1 with all of it; (..., y, x) to (...).
 
