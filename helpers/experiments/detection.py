@@ -39,10 +39,10 @@ def rows(item: Slice, name: str, told: dict, seed: int = 0, which: Sequence[Feat
     """How a method shows features of every size, contrast and shape in one scan: a row each.
 
     name: of a family, a method, or MODULE:FUNCTION; told: what rows say besides. error: ||f - x||^2 / ||x||^2 in the
-    windows; contrast: of the features, the share that f of the scan with them has and f without has not; detectability:
-    d' of a matched filter under noise alone, the mean of places; misses: the share of places at which its output is
-    below the threshold that `FALSE` of the places without a feature exceed, so that what a method makes of the anatomy
-    around is noise, too.
+    windows, which black ones make large, having next to no energy; contrast: of the features, the share that f of the
+    scan with them has and f without has not; detectability: d' of a matched filter under noise alone, the mean of
+    places; misses: the share of places at which its output is below the threshold that `FALSE` of the places without a
+    feature exceed, so that what a method makes of the anatomy around is noise, too.
     """
     method, scan, mask = next(groups.variants(name, item.source)).load(), Scan.of(item), measured(item, seed=seed)
     draws = [signal.noisier(item, TWICE, seed + number) for number in range(DRAWS)]
