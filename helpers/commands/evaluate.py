@@ -3,7 +3,8 @@
 Scores every method on the same slices under the same masks and writes one row a slice to --table, which is
 resumable: rows that it has already are kept and not measured again, but for those of methods that have changed since
 (other weights, another lambda, another file). Beside it a .json says where it comes from and what it depends on; a
-table of another profile or version is refused.
+table of another profile or version is refused. A slice on which a method fails is lost for it and said at the end, with
+exit code 1; with --limit also one on which it hangs or ends its process.
 Example: python -m helpers evaluate wavelet tv my_package.my_module:reconstruct --data knee --volumes 20
 """
 
@@ -11,20 +12,21 @@ import argparse
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 from tqdm import tqdm
 
 from helpers import __version__, methods, stats
 from helpers.commands import _outputs, show
-from helpers.commands._inputs import COUNT, SEED, add_workers, usable
+from helpers.commands._inputs import COUNT, SEED, add_workers, positive, usable
 from helpers.data import DRAWN, Slice, open_data
 from helpers.errors import BadInput
 from helpers.experiments import evaluate
 from helpers.experiments.provenance import provenance
 from helpers.experiments.tables import Table
 from helpers.experiments.workers import Workers
+from helpers.methods.limited import Limited
 from helpers.profiles import PROFILES, profile
 
 KEYS = ["method", "identity", "seed"]
@@ -42,6 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--slices", type=COUNT, help="at most so many of each volume (default: 2 if drawn, else all)")
     parser.add_argument("--profile", default="laptop", choices=PROFILES, help="size of drawn slices (default: laptop)")
     parser.add_argument("--seed", type=SEED, nargs="+", default=[0], help="seeds of the masks (default: 0)")
+    words = "that an image may take, each method in a process of its own (default: no limit)"
+    parser.add_argument("--limit", type=positive, metavar="SECONDS", help=words)
     add_workers(parser)
     parser.add_argument("--table", type=Path, help="CSV of all rows, resumable")
     parser.add_argument("--json", action="store_true", help="print one JSON object a row of the summary")
@@ -54,19 +58,34 @@ def run(args: argparse.Namespace) -> int:
         methods.load(name)  # what is wrong with a name is said before anything is measured
     table, opened = known(args), opened_data(args)
     scored: set[str] = set()
+    lost: dict[str, list[str]] = {}
     with tqdm(desc="slices", total=sum(map(len, opened.values()))) as bar:
-        for _, rows in Workers.of(args).results(partial(one, args.device), pieces(args, opened, table, scored, bar)):
+        work = pieces(args, opened, table, scored, bar)
+        for _, (rows, wrong) in Workers.of(args).results(partial(one, args.device, args.limit), work):
             for row in rows:
                 table.add([row])
+            for name, sentence in wrong:
+                lost.setdefault(name, []).append(sentence)
     table.finish(ordered=True)
     if without := [data for data in args.data if data not in scored]:
         raise BadInput(f"nothing to score: no slice of {', '.join(without)} has a target")
+    code = told(lost, table.rows["method"].value_counts())
     for sentence in evaluate.worse_than_nothing(table.rows):
         print(sentence, file=sys.stderr)
     place = {name: number for number, name in enumerate(args.methods)}  # others, which the table has too, come last
     rows = table.rows.sort_values("method", key=lambda name: name.map(place), kind="stable")
     show(stats.summary(rows, ["source", "method"]).to_dict("records"), args.json)
-    return 0
+    return code
+
+
+def told(lost: Mapping[str, Sequence[str]], have: Mapping[str, int]) -> int:
+    """Say which methods have lost slices, and why the first; the exit code, or BadInput where one has lost all."""
+    for name, sentences in lost.items():
+        if name not in have:
+            raise BadInput(sentences[0])
+        whole = len(sentences) + have[name]
+        print(f"{name}: {len(sentences)} of {whole} slices are lost; the first: {sentences[0]}", file=sys.stderr)
+    return int(bool(lost))
 
 
 def opened_data(args: argparse.Namespace) -> dict[str, Sequence[Slice]]:
@@ -101,11 +120,25 @@ def pieces(
                 yield None, (item, left)
 
 
-def one(device: str, arguments: tuple[Slice, Sequence[tuple[str, int]]]) -> list[dict]:
-    """The rows of one slice under several methods, each with a seed of its mask."""
+def one(
+    device: str, limit: float | None, arguments: tuple[Slice, Sequence[tuple[str, int]]]
+) -> tuple[list[dict], list[tuple[str, str]]]:
+    """The rows of one slice under several methods, each with a seed of its mask; and by method, why there is none."""
     item, left = arguments
-    item = item.to(device)
-    return [row | {"seed": seed} for name, seed in left for row in evaluate.rows([name], [item], seed=seed)]
+    item, rows, lost = item.to(device), [], []
+    for name, seed in left:
+        chosen = {name: limited(name, item.source, limit)} if limit else [name]
+        try:
+            rows += [row | {"seed": seed} for row in evaluate.rows(chosen, [item], seed=seed)]
+        except BadInput as error:
+            lost.append((name, f"{item.volume}, slice {item.number}: {error}"))
+    return rows, lost
+
+
+@lru_cache
+def limited(name: str, source: str, seconds: float) -> Limited:
+    """A method in a process of its own, which stays for the next slice."""
+    return Limited(name, source, seconds)
 
 
 def known(args: argparse.Namespace) -> Table:
