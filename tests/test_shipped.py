@@ -21,8 +21,10 @@ SPREAD = {
     "real": 5e-4,
     "tuning": 5e-4,
     "self_tuned": 5e-4,
-    "untrained": 0.01,
-}  # fits magnify the last digit
+    # eight fits of the deep decoder to data that differ by 1e-6, on one machine: SSIM inside the object has a deviation
+    # of .005, and ranges from .835 to .851; two fits differ by 4 sqrt(2) deviations at most
+    "untrained": 0.03,
+}
 # made by version 0.1.0, and why they still stand: what moved since does not reach them, or they are made anew next
 OLDER = {
     "transfer": "attacks are made anew all together, with better ones",
