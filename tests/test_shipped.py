@@ -8,8 +8,22 @@ import pytest
 
 from helpers import __version__, methods
 from helpers.data import DRAWN, open_data
-from helpers.experiments import evaluate, factors, hard, noise_levels, shifts, tables, transfer
+from helpers.experiments import (
+    detection,
+    evaluate,
+    factors,
+    hard,
+    heat_maps,
+    hidden,
+    noise_levels,
+    pathologies,
+    shifts,
+    tables,
+    transfer,
+)
 from helpers.experiments.noise_levels import Scan
+from helpers.features.artificial import Feature
+from helpers.features.goal import NEAR
 from helpers.findings import shipped
 from helpers.profiles import PROFILES, profile
 from helpers.shifts import like
@@ -145,6 +159,44 @@ def test_a_row_of_the_ranking_comes_back():
     assert again["identity"] == row["identity"]
     for name in ("ssim", "high", "high_clean"):
         assert again[name] == pytest.approx(row[name], abs=SPREAD["quality"]), name
+
+
+@pytest.mark.parametrize(("family", "variant"), [("unet", "base"), ("wavelet", "half")])
+def test_a_row_of_the_findings_comes_back(family, variant):
+    rows = shipped.table("features").query("protocol == 'corrected' and family == @family and variant == @variant")
+    row = rows.iloc[-1]
+    case = pathologies.case("knee", profile("laptop"), (int(row["volume"].rpartition("-")[2]), int(row["slice"])))
+    again = {each["box"]: each for each in pathologies.rows(case, "corrected", family, variant)}[row["box"]]
+    assert again["identity"] == row["identity"] and again["ssim"] == pytest.approx(row["ssim"], abs=SPREAD["quality"])
+    for name in ("nmse_box", "shown_with", "shown_without"):
+        assert again[name] == pytest.approx(row[name], rel=0.01, abs=0.005), name
+
+
+def test_a_row_of_what_hides_a_finding_comes_back():
+    rows = shipped.table("hidden").query("made_for == 'unet' and method == 'unet' and eps > 0")
+    row = rows[rows["goal"] == "hide"].iloc[-1]
+    case = pathologies.case("knee", profile("laptop"), (int(row["volume"].rpartition("-")[2]), int(row["slice"])))
+    again, *_ = hidden.rows(case, int(row["box"]), "hide", "unet")
+    # the least is known to a factor, so that two searches may differ by it
+    assert 1 / NEAR < again["eps"] / row["eps"] < NEAR and again["after"] < 0.5 < again["before"]
+
+
+def test_a_row_of_the_curve_comes_back():
+    row = shipped.table("detection").query("method == 'unet' and size == 4 and contrast_put == 0.5").iloc[0]
+    (item,) = shifts.slices("knee", profile("laptop"), 1)
+    (again,) = detection.rows(item, "unet", {}, which=[Feature(4, 0.5, row["shape"])])
+    assert item.identity == row["identity"] and again["contrast"] == pytest.approx(row["contrast"], abs=0.005)
+
+
+def test_a_line_of_the_heat_maps_comes_back():
+    (item,) = shifts.slices("knee", profile("laptop"), 1)
+    for method in ("sense", "tv"):
+        rows = shipped.table("heat_maps").query("method == @method and protocol == 'corrected' and first == 1")
+        row = rows[(rows["identity"] == item.identity) & (rows["stride"] == heat_maps.COARSE)].iloc[0]
+        seen = heat_maps.seen(item, "corrected", method)
+        again = next(heat_maps.lines(seen, method, heat_maps.COARSE, 1, {}))
+        errors = (np.array(each["errors"].split(), float) for each in (again, row))
+        np.testing.assert_allclose(*errors, rtol=0.02, atol=20)  # millionths
 
 
 def test_a_table_of_a_command_is_gone_on_with_as_it_is(root, tmp_path):
