@@ -92,6 +92,16 @@ def test_rows_are_appended_as_a_table_that_is_written_anew_has_them(tmp_path):
     assert again["eps"].tolist() == [row["eps"] for row in rows] and again["volume"].tolist() == ["001", "002", "NA"]
 
 
+def test_a_run_that_was_killed_is_counted_by_the_next_one(kept):
+    made = table(kept, tv={"lam": 0.1})
+    made.add([{"method": "tv", "volume": "002", "ssim": 0.6}])  # and is killed
+    table(kept, tv={"lam": 0.1}).finish()
+    assert json.loads(kept.with_suffix(".json").read_text())["n"] == 3
+    before = kept.stat().st_ino
+    table(kept, tv={"lam": 0.1}).finish()
+    assert kept.stat().st_ino == before, "what is finished stays as it is"
+
+
 def test_one_more_row_does_not_write_the_others_again(kept):
     made = table(kept, tv={"lam": 0.1})
     made.add([{"method": "tv", "volume": "002", "ssim": 0.6}])

@@ -50,6 +50,7 @@ class Table:
             )
         self._check(needed)
         before = origin(path) if there else {}
+        self._unfinished = there and before.get("n", 0) is None  # a run was killed
         self.depends, self.methods = plain(depends), before.get("methods", {}) | plain(methods or {})
         if there:
             self._compare(before, plain(methods or {}))
@@ -127,12 +128,12 @@ class Table:
             append(pd.DataFrame(rows, columns=self._columns), self.path, self.keys)
 
     def finish(self, ordered: bool = False) -> None:
-        """No rows are to follow: if any were added, write the table anew, in the order of its keys if so ordered."""
+        """No rows are to follow: if any were, write the table anew, in the order of its keys if so ordered."""
         if ordered:
             order = [key for key in self.keys if key != "identity"]
             order += OF_A_SLICE if "identity" in self.keys else []
             self._rows = self.rows.sort_values(order, kind="stable")
-        if self._columns is not None:
+        if self._columns is not None or self._unfinished:
             self.keep()
 
     def keep(self, finished: bool = True) -> None:
