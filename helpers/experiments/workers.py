@@ -79,7 +79,7 @@ class Workers:
         with ExitStack() as stack:
             where = self.scheduler
             if where is None:
-                options = {"threads_per_worker": 1, "memory_limit": 0, "dashboard_address": None}
+                options = {"threads_per_worker": 1, "memory_limit": 0, "dashboard_address": ":0"}
                 options |= {"resources": {GPU: 1}, "silence_logs": logging.CRITICAL}
                 where = stack.enter_context(LocalCluster(n_workers=self.jobs, processes=True, **options))
             try:
