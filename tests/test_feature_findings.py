@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from made import made_slices
 
+from helpers import figures
 from helpers.experiments import heat_maps
 from helpers.findings import heat_maps as regions
 from helpers.findings import pathologies
@@ -203,3 +205,11 @@ def test_checks_are_told_as_shares():
     rows = [{"method": "tv", "features": 8, "at_once": error, "alone": 1.0} for error in (1.01, 0.97)]
     found = regions.trusted(pd.DataFrame(rows)).loc["tv"]
     assert (found["off by, median"], found["off by, at most"], found["places"]) == ("2.00%", "3.00%", 2)
+
+
+def test_what_hides_a_finding_is_drawn_also_where_nothing_was_sought_or_reached():
+    rows = hidden_rows().assign(method="unet")
+    for chosen in (rows, rows[rows["eps"] == 0], rows[np.isinf(rows["eps"])]):
+        figure = figures.features.least(chosen)
+        assert [each.get_text() for each in figure.axes[0].get_yticklabels()] == ["unet"]
+        plt.close(figure)

@@ -102,13 +102,14 @@ def least(table: pd.DataFrame, size: float = 4.6) -> Figure:
     own = table[table["method"] == table["made_for"]]
     methods = list(dict.fromkeys(own["method"]))
     known = own["eps"][(own["eps"] > 0) & np.isfinite(own["eps"])]
-    edge = known.min() / 2
+    least, most = (known.min(), known.max()) if len(known) else (1e-3, 1e-2)
+    edge = least / 2
     figure, axes = plt.subplots(figsize=(1.6 * size, 0.9 + 0.75 * len(methods)))
     for place, method in enumerate(methods):
         for offset, (goal, mark) in zip((-0.17, 0.17), GOALS.items(), strict=True):
             values = own[(own["method"] == method) & (own["goal"] == goal)]["eps"]
-            spread = np.linspace(-0.1, 0.1, len(values)) if len(values) else []
-            shown = values.clip(edge, known.max() * 2)
+            spread = np.linspace(-0.1, 0.1, len(values)) if len(values) > 1 else np.zeros(len(values))
+            shown = values.clip(edge, most * 2)
             face = color(method) if goal == "hide" else "white"
             axes.plot(
                 shown, place + offset + spread, mark, color=color(method), markerfacecolor=face, markersize=5, alpha=0.8
@@ -121,7 +122,7 @@ def least(table: pd.DataFrame, size: float = 4.6) -> Figure:
     axes.axvline(edge, color="0.6", linestyle=":", linewidth=1, zorder=0)
     axes.set(xscale="log", xlabel="eps, share of the measurement (left edge: by the method itself)")
     ticks = [tick * 10.0**power for power in range(-6, 1) for tick in (1, 2, 5)]
-    axes.set_xticks([tick for tick in ticks if edge <= tick <= 2 * known.max()])
+    axes.set_xticks([tick for tick in ticks if edge <= tick <= 2 * most])
     axes.xaxis.set_major_formatter("{x:g}")
     axes.minorticks_off()
     axes.set_yticks(range(len(methods)), methods)
