@@ -9,7 +9,6 @@ Example: python -m helpers sweep book/sparsity.ipynb -p acceleration=4,8 -p seed
 import argparse
 import shlex
 import sys
-from functools import partial
 from pathlib import Path
 
 from helpers import __version__
@@ -52,9 +51,9 @@ def run(args: argparse.Namespace) -> int:
     if len(table.rows):
         table.drop(table.rows["state"] == sweeps.FAILED)
     work = [((sweeps.key(parameters),), (notebook, folder, parameters)) for parameters in grid]
-    rows = measured(table, work, partial(one), Workers.of(args))
+    rows = measured(table, work, one, Workers.of(args))
     with written_aside(args.out / "index.html") as part:
-        part.write_text("".join(sweeps.page(notebook, folder, rows)), "utf8")
+        part.write_text(sweeps.page(notebook, folder, rows), "utf8")
     failed = rows[rows["state"] == sweeps.FAILED]
     for row in failed.to_dict("records"):
         print(f"{args.out}/failed/{row['run']}.ipynb: {row['message']}", file=sys.stderr)

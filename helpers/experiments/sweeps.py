@@ -6,7 +6,7 @@ import html
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
@@ -111,7 +111,7 @@ def _cell(value: object) -> object:
     return value if isinstance(value, int | float | str) and not isinstance(value, bool) else repr(value)
 
 
-def page(notebook: Path, folder: Path, rows: pd.DataFrame) -> Iterator[str]:
+def page(notebook: Path, folder: Path, rows: pd.DataFrame) -> str:
     """The text of a page that shows all runs side by side, and needs no network: a table, and every picture of each."""
     columns = [name for name in rows if name not in ("run", "message")]
     head = "".join(f"<th>{html.escape(name)}</th>" for name in [*columns, "notebook"])
@@ -129,7 +129,7 @@ def page(notebook: Path, folder: Path, rows: pd.DataFrame) -> Iterator[str]:
     figures = "\n".join(_beside(number, shown) for number in range(count))
     failed = int((rows["state"] == FAILED).sum())
     told = f"{len(rows)} runs of {notebook.name}, {failed} failed. Pictures of one number stand side by side."
-    yield PAGE.format(
+    return PAGE.format(
         title=html.escape(f"Sweep of {notebook.stem}"),
         told=html.escape(told),
         head=head,
