@@ -50,6 +50,15 @@ def test_a_twin_is_the_same_scan_without_the_finding(one):
     assert not one.without.boxes and torch.equal(measured(one.item), measured(one.without))
 
 
+def test_a_part_of_a_finding_lies_between_the_slice_and_its_twin(one):
+    for part, end in ((0.0, one.without), (1.0, one.item)):
+        assert torch.allclose(one.of_contrast(part).kspace, end.kspace, atol=1e-6 * float(end.kspace.abs().max()))
+    box = one.item.boxes[0]
+    half = pathologies.finding(one, box).shown(one.of_contrast(0.5).target)
+    assert float(half) == pytest.approx(0.5, abs=1e-3)
+    assert replace(one, without=None).of_contrast(0.5) is one.item
+
+
 def test_a_row_is_what_its_docstring_says(one):
     row = only(pathologies.rows(one, "corrected", "zero-filled", "base"))
     mask, (box,) = measured(one.item), one.item.boxes

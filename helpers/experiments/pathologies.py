@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import count
 from pathlib import Path
@@ -56,6 +56,14 @@ class Case:
     item: Slice
     without: Slice | None
     neighbor: Slice | None
+
+    def of_contrast(self, part: float) -> Slice:
+        """The slice with so much of what its findings add; of a real scan, whose twin nobody knows, as it is."""
+        if self.without is None:
+            return self.item
+        pairs = ((self.item.kspace, self.without.kspace), (self.item.target, self.without.target))
+        kspace, target = (plain + part * (whole - plain) for whole, plain in pairs)
+        return replace(self.item, kspace=kspace, target=target)
 
     def to(self, device: str) -> "Case":
         """The case with its tensors on a device."""
