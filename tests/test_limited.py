@@ -41,6 +41,24 @@ def crashes(kspace, mask):
 def lost(kspace, mask):
     return plain(kspace, mask) * (float("nan") if seen() == 2 else 1)
 """
+BACKWARD = """
+import time
+import torch
+from helpers.methods.zero_filled import reconstruct as plain
+
+class Slow(torch.autograd.Function):
+    @staticmethod
+    def forward(context, image):
+        return image.clone()
+
+    @staticmethod
+    def backward(context, along):
+        time.sleep(600)
+
+def slow(kspace, mask):
+    return Slow.apply(plain(kspace, mask))
+"""
+ZERO_FILLED = "helpers.methods.zero_filled:reconstruct"
 COMMAND = ["--data", "knee", "--profile", "smoke", "--volumes", "5", "--slices", "2", "--table", "t.csv"]
 
 
@@ -50,16 +68,41 @@ def measured():
     return kspace, torch.ones(24, dtype=torch.bool)
 
 
-def test_it_gives_the_image_that_the_method_gives(measured):
-    limited = Limited("zero-filled", "knee", 60)
-    for _ in range(2):
-        assert torch.equal(limited(*measured), methods.load("zero-filled")(*measured))
+def test_it_gives_the_image_and_the_gradient_that_the_method_gives(measured):
+    """Of a batch, too, and where another image was made between an image and its gradient."""
+    limited, plain = Limited(ZERO_FILLED, 60), methods.load(ZERO_FILLED)
+    kspace, mask = torch.stack([measured[0], 2 * measured[0]]), measured[1]
+    for method in (limited, plain):
+        one, other = (kspace.clone().requires_grad_() for _ in range(2))
+        image, second = method(one, mask), method(3 * other, mask)
+        along = torch.linspace(0, 1, image.numel()).reshape(image.shape)
+        found = torch.autograd.grad([(along * image).sum(), second.square().sum()], [one, other])
+        if method is limited:
+            first = image, *found
+    for each, same in zip(first, (image, *found)):
+        assert torch.equal(each.detach(), same.detach())
+    assert limited(kspace, mask).requires_grad is False and 50 < limited.memory < 5000  # MB
+    limited.end()
+
+
+def test_what_passes_no_gradient_has_none(reader, measured):
+    source = "import numpy as np\ndef plain(kspace, mask):\n    return np.abs(kspace.numpy()).sum(0)\n"
+    limited = Limited(reader(source, "limits_four", "plain"), 60)
+    assert not limited(measured[0].requires_grad_(), measured[1]).requires_grad
+    limited.end()
+
+
+def test_a_gradient_that_hangs_is_ended_too(reader, measured):
+    limited = Limited(reader(BACKWARD, "limits_five", "slow"), 2)
+    image = limited(measured[0].requires_grad_(), measured[1])
+    with pytest.raises(BadInput, match="took longer than 2 s"):
+        image.sum().backward()
     limited.end()
 
 
 def test_what_hangs_is_ended_and_begun_anew(reader, measured):
     reader(SOURCE, "limits_one")
-    limited = Limited("limits_one:sleeps", "knee", 1)
+    limited = Limited("limits_one:sleeps", 1)
     image = limited(*measured)
     with pytest.raises(BadInput, match="limits_one:sleeps took longer than 1 s and was ended"):
         limited(*measured)
@@ -87,3 +130,38 @@ def test_a_method_that_loses_every_slice_is_bad_input(reader, capsys):
     assert main(["evaluate", "zero-filled", name, *COMMAND]) == 2
     assert "RuntimeError: never" in capsys.readouterr().err.splitlines()[-1]
     assert len(pd.read_csv("t.csv")) == 10, "what others gave is kept"
+
+
+@pytest.mark.parametrize(
+    ("command", "pieces"),
+    [
+        (["factors", "--factors", "noise", "coils", "--volumes", "2", "--acquisition", "", "--table", "t.csv"], 4),
+        (
+            [
+                "transfer",
+                "--eps",
+                "0.05",
+                "--steps",
+                "2",
+                "--protocol",
+                "corrected",
+                "--volumes",
+                "2",
+                "--table",
+                "t.csv",
+            ],
+            2,
+        ),
+        (["audit", "--eps", "0.05", "--volumes", "2", "--table", "t.csv"], 2),
+    ],
+)
+def test_other_commands_lose_a_piece_and_measure_the_rest(reader, capsys, command, pieces):
+    """What they have lost they measure when they are called once more."""
+    name = reader(SOURCE, f"limits_{command[0]}", "sleeps")  # of another name: its process stays
+    words = [*command, "--profile", "smoke", "--methods", name, "--limit", "3"]
+    assert main(words) == 1
+    (said,) = [line for line in capsys.readouterr().err.splitlines() if "pieces of work are lost" in line]
+    assert said.startswith(f"1 of {pieces} pieces") and "knee" in said and f"{name} took longer than 3 s" in said
+    before = len(pd.read_csv("t.csv"))
+    assert main(words) == 0
+    assert len(pd.read_csv("t.csv")) > before

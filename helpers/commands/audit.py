@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
         ),
         args.json,
     )
-    return 0
+    return int(bool(table.lost))
 
 
 def one(strengths: tuple[float, ...], seed: int, device: str, arguments: tuple[str, Slice]) -> list[dict]:

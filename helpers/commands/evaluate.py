@@ -12,21 +12,20 @@ import argparse
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
 
 from helpers import __version__, methods, stats
 from helpers.commands import _outputs, show
-from helpers.commands._inputs import COUNT, SEED, add_workers, positive, usable
+from helpers.commands._inputs import COUNT, SEED, add_workers, usable
 from helpers.data import DRAWN, Slice, open_data
 from helpers.errors import BadInput
 from helpers.experiments import evaluate
 from helpers.experiments.provenance import provenance
 from helpers.experiments.tables import Table
 from helpers.experiments.workers import Workers
-from helpers.methods.limited import Limited
 from helpers.profiles import PROFILES, profile
 
 KEYS = ["method", "identity", "seed"]
@@ -44,8 +43,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--slices", type=COUNT, help="at most so many of each volume (default: 2 if drawn, else all)")
     parser.add_argument("--profile", default="laptop", choices=PROFILES, help="size of drawn slices (default: laptop)")
     parser.add_argument("--seed", type=SEED, nargs="+", default=[0], help="seeds of the masks (default: 0)")
-    words = "that an image may take, each method in a process of its own (default: no limit)"
-    parser.add_argument("--limit", type=positive, metavar="SECONDS", help=words)
     add_workers(parser)
     parser.add_argument("--table", type=Path, help="CSV of all rows, resumable")
     parser.add_argument("--json", action="store_true", help="print one JSON object a row of the summary")
@@ -61,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     lost: dict[str, list[str]] = {}
     with tqdm(desc="slices", total=sum(map(len, opened.values()))) as bar:
         work = pieces(args, opened, table, scored, bar)
-        for _, (rows, wrong) in Workers.of(args).results(partial(one, args.device, args.limit), work):
+        for _, (rows, wrong) in Workers.of(args).results(partial(one, args.device), work):
             for row in rows:
                 table.add([row])
             for name, sentence in wrong:
@@ -120,25 +117,16 @@ def pieces(
                 yield None, (item, left)
 
 
-def one(
-    device: str, limit: float | None, arguments: tuple[Slice, Sequence[tuple[str, int]]]
-) -> tuple[list[dict], list[tuple[str, str]]]:
+def one(device: str, arguments: tuple[Slice, Sequence[tuple[str, int]]]) -> tuple[list[dict], list[tuple[str, str]]]:
     """The rows of one slice under several methods, each with a seed of its mask; and by method, why there is none."""
     item, left = arguments
     item, rows, lost = item.to(device), [], []
     for name, seed in left:
-        chosen = {name: limited(name, item.source, limit)} if limit else [name]
         try:
-            rows += [row | {"seed": seed} for row in evaluate.rows(chosen, [item], seed=seed)]
+            rows += [row | {"seed": seed} for row in evaluate.rows([name], [item], seed=seed)]
         except BadInput as error:
             lost.append((name, f"{item.volume}, slice {item.number}: {error}"))
     return rows, lost
-
-
-@lru_cache
-def limited(name: str, source: str, seconds: float) -> Limited:
-    """A method in a process of its own, which stays for the next slice."""
-    return Limited(name, source, seconds)
 
 
 def known(args: argparse.Namespace) -> Table:

@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     ]
     rows = measured(table, work, partial(one, args.seed, args.device), Workers.of(args))
     show(stats.summary(rows, ["factor", "level", "method"]).to_dict("records"), args.json)
-    return 0
+    return int(bool(table.lost))
 
 
 def one(seed: int, device: str, arguments: tuple[Slice, str, str]) -> list[dict]:

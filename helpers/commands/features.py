@@ -11,11 +11,9 @@ thread each. Examples, all of it and your method and data:
 
 import argparse
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-
-import pandas as pd
 
 from helpers import __version__, methods, stats
 from helpers.commands import _outputs, show
@@ -73,15 +71,17 @@ def run(args: argparse.Namespace) -> int:
     usable(args.device)
     for name in {*args.families, *(args.methods or ())} - set(FAMILIES):
         methods.load(name, source="knee")
+    lost = 0
     for name in args.only:
         measure, by, score = EXPERIMENTS[name]
-        rows = measure(args)
+        table = measure(args)
+        lost += len(table.lost)
         if score:
-            show(stats.summary(rows, by, score).to_dict("records"), args.json)
-    return 0
+            show(stats.summary(table.rows, by, score).to_dict("records"), args.json)
+    return int(lost > 0)
 
 
-def in_boxes(args: argparse.Namespace) -> pd.DataFrame:
+def in_boxes(args: argparse.Namespace) -> Table:
     """The rows of all findings in their boxes."""
     found = _found(args)
     few = list(pathologies.first(found, pathologies.FITTED))
@@ -96,10 +96,10 @@ def in_boxes(args: argparse.Namespace) -> pd.DataFrame:
     parts = {name: methods.depends(name) for name in sorted(known) if not name.startswith("published")}
     table = _table(args, "pathologies", pathologies.KEYS, found, {}, parts)
     table.drop(pathologies.redrawn(table.rows, found))
-    return measured(table, work, partial(box, args.seed, args.device), Workers.of(args))
+    return _filled(args, table, work, box)
 
 
-def sought(args: argparse.Namespace) -> pd.DataFrame:
+def sought(args: argparse.Namespace) -> Table:
     """The rows of what hides or invents a finding: of each volume the first."""
     found = hidden.one_a_volume(_found(args), args.sought)
     goals = [goal for goal in GOALS if goal == "hide" or pathologies.has_twins(args.data)]
@@ -114,19 +114,19 @@ def sought(args: argparse.Namespace) -> pd.DataFrame:
     parts = {"methods": {name: methods.depends(name) for name in names}}
     table = _table(args, "hidden", hidden.KEYS, found, parts)
     table.drop(pathologies.redrawn(table.rows, found, every=False))
-    return measured(table, work, partial(search, args.seed, args.device), Workers.of(args))
+    return _filled(args, table, work, search)
 
 
-def curves(args: argparse.Namespace) -> pd.DataFrame:
+def curves(args: argparse.Namespace) -> Table:
     """The rows of the detectability curve."""
     items = shifts.slices(args.data, profile(args.profile), args.volumes or detection.VOLUMES)
     names = args.methods or hidden.METHODS
     work = [((name, item.identity), (item, name)) for name in names for item in items]
     table = _table(args, "curves", detection.KEYS, items, {}, _members("corrected", names, items))
-    return measured(table, work, partial(curve, args.seed, args.device), Workers.of(args))
+    return _filled(args, table, work, curve)
 
 
-def maps(args: argparse.Namespace) -> pd.DataFrame:
+def maps(args: argparse.Namespace) -> Table:
     """The lines of all heat maps: of the first volume the whole, of further ones and as published coarse ones."""
     items = shifts.slices(args.data, profile(args.profile), args.volumes or heat_maps.VOLUMES)
     work, parts = [], {}
@@ -140,17 +140,18 @@ def maps(args: argparse.Namespace) -> pd.DataFrame:
             for first in heat_maps.firsts(tuple(item.target.shape), name, stride):
                 key = (protocol, name, item.identity, stride, first)
                 work.append((key, (item, protocol, name, stride, first)))
-    table = _table(args, "maps", heat_maps.KEYS, items, {}, parts)
-    return measured(table, work, partial(lines, args.seed, args.device), Workers.of(args))
+    table = _table(args, "maps", heat_maps.KEYS, items, {}, _with_bands(parts))
+    return _filled(args, table, work, lines)
 
 
-def checks(args: argparse.Namespace) -> pd.DataFrame:
+def checks(args: argparse.Namespace) -> Table:
     """The rows that hold heat maps against one feature at a time."""
     items = shifts.slices(args.data, profile(args.profile), 1)
     names = args.methods or [name for name in heat_maps.METHODS["corrected"] if name not in heat_maps.STRIDES]
     work = [((name, items[0].identity), (items[0], name)) for name in names]
-    table = _table(args, "checks", heat_maps.CHECK_KEYS, items, {}, _members("corrected", names, items))
-    return measured(table, work, partial(check, args.seed, args.device), Workers.of(args))
+    parts = _with_bands(_members("corrected", names, items))
+    table = _table(args, "checks", heat_maps.CHECK_KEYS, items, {}, parts)
+    return _filled(args, table, work, check)
 
 
 # measures, what a summary is by, and of which score; "" for no summary
@@ -213,6 +214,11 @@ def _members(protocol: str, names: Sequence[str], items: Sequence[Slice]) -> dic
     return found
 
 
+def _with_bands(parts: Mapping[str, Mapping]) -> dict[str, dict]:
+    """The same with how many features an image has, on which errors depend a little."""
+    return {name: {**part, "band": heat_maps.band(name, 1)} for name, part in parts.items()}
+
+
 def _found(args: argparse.Namespace) -> list[Marked]:
     return pathologies.places(args.data, profile(args.profile), args.findings, args.boxes)
 
@@ -224,6 +230,12 @@ def _place(args: argparse.Namespace, marked: Marked) -> tuple:
 
 def _case(device: str, data: str, size: str, place: pathologies.Place, boxes: Path | None, *others) -> tuple:
     return pathologies.case(data, profile(size), place, boxes).to(device), *others
+
+
+def _filled(args: argparse.Namespace, table: Table, work: Sequence[tuple], function: Callable) -> Table:
+    """The table with the rows of all pieces of work."""
+    measured(table, work, partial(function, args.seed, args.device), Workers.of(args))
+    return table
 
 
 def _path(args: argparse.Namespace, experiment: str) -> Path | None:

@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     work = list(shifts.pieces(sides, args.families, sets, args.variants))
     rows = measured(table, work, partial(one, args.seed, args.device), Workers.of(args))
     show(stats.summary(rows, shifts.KEYS[:-1]).to_dict("records"), args.json)
-    return 0
+    return int(bool(table.lost))
 
 
 def asked_for(args: argparse.Namespace) -> list[Side]:

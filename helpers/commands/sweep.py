@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     words = "values of a parameter, with commas between; the grid is of all combinations"
     parser.add_argument("-p", dest="given", action="append", default=[], metavar="NAME=VALUES", help=words)
     parser.add_argument("--out", type=Path, required=True, help="folder of the table, the executed copies and the page")
-    add_workers(parser)
+    add_workers(parser, limit=False)
     parser.add_argument("--json", action="store_true", help="print one JSON object a run")
 
 

@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
         Workers.of(args),
     )
     show(stats.summary(rows, ["protocol", "eps", "attacked", "climbed", "method"]).to_dict("records"), args.json)
-    return 0
+    return int(bool(table.lost))
 
 
 def one(

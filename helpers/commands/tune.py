@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--volumes", type=COUNT, default=24, help="training volumes, one slice of each (default: 24)")
     parser.add_argument("--profile", default="laptop", choices=PROFILES, help="size of drawn slices (default: laptop)")
     parser.add_argument("--seed", type=SEED, default=0, help="seed of the masks (default: 0)")
-    add_workers(parser)
+    add_workers(parser, limit=False)
     parser.add_argument("--table", type=Path, help="CSV for every score of the sweep")
     parser.add_argument("--json", action="store_true", help="print one JSON object a method and source")
 

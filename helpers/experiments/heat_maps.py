@@ -25,7 +25,7 @@ METHODS = {
 VOLUMES = 6
 # rows of which each has one feature in an image: as few as leave the error within 1 % (median) and 5 % (most) of that
 # of one feature alone, see `checked`. Networks normalize by the whole image, and so see all features in it.
-BANDS = {"unet": 80, "varnet": 80, "wavelet": 20, "tv": 8, "convdecoder": 20, CLOSED_FORM: 3}
+BANDS = {"unet": 80, "varnet": 80, "wavelet": 40, "tv": 16, "convdecoder": 40, CLOSED_FORM: 3}
 ALONE = 10**6  # for methods of which nothing is known
 STRIDES = {"convdecoder": 10}  # pixels from one place to the next of a method whose images take a minute
 COARSE = 4  # the same of further volumes, and as published
@@ -130,7 +130,7 @@ def _whole(item: Slice, protocol: str, name: str, stride: int, seed: int) -> Ite
 def firsts(shape: tuple[int, int], name: str, stride: int) -> range:
     """The lines with which the pieces of a heat map begin: each has one feature in every band."""
     rows = len(range(0, shape[0] - Feature().size + 1, stride))
-    return range(min(rows, _band(name, stride)))
+    return range(min(rows, band(name, stride)))
 
 
 def lines(found: Seen, name: str, stride: int, first: int, told: dict) -> Iterator[dict]:
@@ -140,13 +140,13 @@ def lines(found: Seen, name: str, stride: int, first: int, told: dict) -> Iterat
     """
     shape = found.scan.places(Feature().size)
     coarse = tuple(len(range(0, n, stride)) for n in shape)
-    band = _band(name, stride)
+    apart = band(name, stride)
     errors = torch.full(coarse, torch.nan)
-    for group in together(coarse, band):
+    for group in together(coarse, apart):
         if group[0][0] == first:
             places = [(row * stride, column * stride) for row, column in group]
             errors[tuple(torch.tensor(group).T)] = found.shown(Feature(), places)["error"].to(errors)
-    for row in range(first, coarse[0], band):
+    for row in range(first, coarse[0], apart):
         text = " ".join(f"{UNIT * float(error):.0f}" for error in errors[row])
         yield told | {"stride": stride, "first": first, "row": row, "errors": text}
 
@@ -168,7 +168,7 @@ def heat_map(rows: pd.DataFrame) -> Tensor:
 def checked(found: Seen, name: str, seed: int, told: dict, count: int = CHECKED) -> Iterator[dict]:
     """The error of a feature among others in one image, at_once, beside that of it alone, at random places."""
     shape = found.scan.places(Feature().size)
-    groups_of = list(together(shape, _band(name, 1)))
+    groups_of = list(together(shape, band(name, 1)))
     chance = torch.Generator().manual_seed(seed)
     for _ in range(count):
         group = groups_of[int(torch.randint(len(groups_of), (1,), generator=chance))]
@@ -184,5 +184,6 @@ def checked(found: Seen, name: str, seed: int, told: dict, count: int = CHECKED)
         }
 
 
-def _band(name: str, stride: int) -> int:
+def band(name: str, stride: int) -> int:
+    """Rows of places of which each has one feature in an image."""
     return max(1, BANDS.get(name, ALONE) // stride)

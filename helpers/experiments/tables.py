@@ -3,7 +3,9 @@
 import errno
 import json
 import os
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -59,6 +61,7 @@ class Table:
             known = self.rows[[*OF_A_SLICE, "identity"]].drop_duplicates()
             self._slices = {(volume, number): identity for volume, number, identity in known.itertuples(index=False)}
         self._origins = {volume: _origin(identity) for (volume, _), identity in self._slices.items()}
+        self.lost: list[str] = []  # why there is none, of every piece of work that failed
 
     def _check(self, needed: Sequence[str]) -> None:
         """BadInput for rows that do not say what they are, or that hold words where numbers belong."""
@@ -109,6 +112,11 @@ class Table:
             )
         return name
 
+    def place(self, key: Sequence) -> str:
+        """Volume and slice of what a key names, in words; empty where it names none."""
+        known = {identity: f"{volume}, slice {number}: " for (volume, number), identity in self._slices.items()}
+        return next((known[each] for each in key if each in known), "")
+
     def drop(self, stale: pd.Series) -> None:
         """Forget rows, which are measured again; the file changes with the next row that is kept."""
         if stale.any():
@@ -155,17 +163,36 @@ def measured(
 ) -> pd.DataFrame:
     """The rows of all pieces of work, sorted by their keys; those that the table has already are not measured again.
 
-    work: (key, arguments), key the values of the keys of the table; function: arguments to rows.
+    work: (key, arguments), key the values of the keys of the table; function: arguments to rows. A piece on which it
+    raises BadInput is lost, as is said at the end, and the rest goes on; raised is the first where all are.
     """
     have, work = table.have, list(work)
     left = {key: arguments for key, arguments in work if key not in have}
     if left:
-        for _, rows in tqdm(workers.results(function, left.items()), "pieces of work", len(left)):
-            table.add(rows)
+        for key, (rows, wrong) in tqdm(
+            workers.results(partial(_kept, function), left.items()), "pieces of work", len(left)
+        ):
+            if wrong:
+                table.lost.append(f"{table.place(key)}{wrong}")
+            else:
+                table.add(rows)
     table.finish(ordered=True)
+    if table.lost:
+        if len(table.lost) == len(work):
+            raise BadInput(table.lost[0])
+        words = f"{len(table.lost)} of {len(work)} pieces of work are lost; the first: {table.lost[0]}"
+        print(words, file=sys.stderr)
     if have == {key for key, _ in work}:  # this command makes it, whoever began it
         table.keep()
     return table.rows.reset_index(drop=True)
+
+
+def _kept(function: Callable[[tuple], list[dict]], arguments: tuple) -> tuple[list[dict], str]:
+    """The rows of a piece of work, or the sentence why there are none."""
+    try:
+        return function(arguments), ""
+    except BadInput as error:
+        return [], str(error) or type(error).__name__
 
 
 def origin(path: Path | None) -> dict:

@@ -12,6 +12,7 @@ import torch
 
 from helpers import __version__
 from helpers.errors import BadInput
+from helpers.methods.limited import allowing
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -28,16 +29,18 @@ class Workers:
     jobs       pieces at a time, each on one thread; of more than one, each in a process of its own
     scheduler  address of a running dask scheduler, whose workers do it instead; None for processes of this machine
     device     what the pieces compute on: other than "cpu", a piece takes one `GPU` of its worker
+    limit      seconds that an image of a reader's method may take, each then in a process of its own; None for no limit
     """
 
     jobs: int = 1
     scheduler: str | None = None
     device: str = "cpu"
+    limit: float | None = None
 
     @classmethod
     def of(cls, args: argparse.Namespace) -> "Workers":
         """As a command was told."""
-        return cls(args.jobs, args.scheduler, args.device)
+        return cls(args.jobs, args.scheduler, args.device, getattr(args, "limit", None))
 
     def results(
         self, function: Callable[[tuple], object], work: Iterable[tuple[object, tuple]]
@@ -48,7 +51,7 @@ class Workers:
         kills every process that takes it, and for a scheduler that does not answer.
         """
         if self.jobs == 1 and self.scheduler is None:
-            yield from ((key, _alone(function, arguments)) for key, arguments in work)
+            yield from ((key, _alone(function, self.limit, arguments)) for key, arguments in work)
             return
         todo = iter(work)
         with self._client() as client:
@@ -58,7 +61,7 @@ class Workers:
 
             def sent(piece: tuple[object, tuple]) -> object:
                 key, arguments = piece
-                future = client.submit(_alone, function, arguments, pure=False, resources=resources)
+                future = client.submit(_alone, function, self.limit, arguments, pure=False, resources=resources)
                 running[future] = key
                 return future
 
@@ -93,12 +96,13 @@ class Workers:
             yield client
 
 
-def _alone(function: Callable[[tuple], object], arguments: tuple) -> object:
+def _alone(function: Callable[[tuple], object], limit: float | None, arguments: tuple) -> object:
     """One piece on one thread, so that results do not depend on how many run."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return function(arguments)
+        with allowing(limit):
+            return function(arguments)
     finally:
         torch.set_num_threads(threads)
 

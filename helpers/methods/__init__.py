@@ -16,7 +16,7 @@ from pathlib import Path
 from torch import Tensor
 
 from helpers.errors import BadInput, say_once
-from helpers.methods import own
+from helpers.methods import limited, own
 from helpers.networks import NETWORKS, fastmri_weights, zoo
 from helpers.places import KEPT
 from helpers.untrained.recipes import FITS
@@ -75,7 +75,7 @@ def load(name: str, source: str = "brain", **options) -> Method:
     source: whose data it is, "knee", "brain" or "stanford", or "unknown", for which the knee stands in, as is said on
     standard error; methods with a tuned weight take it from there unless `lam` is given, and "unet", "varnet" and
     "irim" stand for the network of the zoo that was trained on that anatomy.
-    MODULE:FUNCTION is a reader's own, see `own.load`.
+    MODULE:FUNCTION is a reader's own, see `own.load`, and, where its seconds are limited, `limited`.
     options: further arguments of the method's own function. BadInput names the choices.
     """
     if name in NETWORKS:
@@ -84,7 +84,8 @@ def load(name: str, source: str = "brain", **options) -> Method:
     if ":" in name and not name.startswith(fastmri_weights.PREFIX):
         if options:
             raise BadInput(f"{name} has no options")
-        return own.load(name)
+        seconds = limited.SECONDS.get()
+        return limited.limited(name, seconds) if seconds else own.load(name)
     entry = _entry(name)
     function = getattr(import_module(f"helpers.methods.{entry.module}"), entry.function)
     known = list(signature(function).parameters)[2:]

@@ -1,8 +1,13 @@
-"""A method in a process of its own, which may hang or crash there, and is ended when it takes too long."""
+"""A reader's method in a process of its own, which may hang or crash there, and is ended when it takes too long."""
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from functools import lru_cache
 from io import BytesIO
+from math import prod
 from queue import Empty, Queue
 from threading import Thread
 from typing import BinaryIO
@@ -13,91 +18,114 @@ from torch import Tensor
 
 from helpers.errors import BadInput
 
-IMAGE, SENTENCE = 0, 1  # what an answer is: an image, or the bytes of the sentence why there is none
+IMAGE, GRADIENT = 0, 1  # what is asked for
+DONE, PASSES, SENTENCE = 0, 1, 2  # an answer, an image through which a gradient passes, or why there is none
+SECONDS: ContextVar[float | None] = ContextVar("seconds that an image of a reader's method may take", default=None)
+
+
+@contextmanager
+def allowing(seconds: float | None) -> Iterator[None]:
+    """Give every image of a reader's method that is loaded here so many seconds; None for no limit."""
+    before = SECONDS.set(seconds)
+    try:
+        yield
+    finally:
+        SECONDS.reset(before)
+
+
+@lru_cache
+def limited(name: str, seconds: float) -> "Limited":
+    """A method in a process of its own, which stays for the next slice."""
+    return Limited(name, seconds)
 
 
 class Limited:
-    """A method by name, given so many seconds an image; no gradient passes.
+    """A method by name, given so many seconds an image, and as many for its gradient, where it passes one.
 
-    It runs in a child process, which takes k-space and mask as arrays and gives the image back, and is started anew
-    where it was ended. BadInput, as of the method itself, and where it takes longer or its process ends.
+    It runs in a child process (`served`), which takes k-space and mask as arrays and gives the image back, and is
+    started anew where it was ended. BadInput, as of the method itself, and where it takes longer or its process ends.
+    memory: the most that the child has held so far, in MB; None where it was asked for nothing yet.
     """
 
-    def __init__(self, name: str, source: str, seconds: float):
-        self.name, self.source, self.seconds = name, source, seconds
+    def __init__(self, name: str, seconds: float):
+        self.name, self.seconds, self.memory = name, seconds, None
         self._child: subprocess.Popen | None = None
+        self._device = ""
 
     def __call__(self, kspace: Tensor, mask: Tensor) -> Tensor:
-        first = self._child is None or self._child.poll() is not None
+        wanted = kspace.requires_grad and torch.is_grad_enabled()
+        kind, image = self._answer(IMAGE, kspace, mask, torch.tensor(wanted))
+        return _Through.apply(kspace, image, mask, self) if kind == PASSES else image
+
+    def gradient(self, kspace: Tensor, mask: Tensor, along: Tensor) -> Tensor:
+        """That of the sum of `along` times the image, in the k-space."""
+        return self._answer(GRADIENT, kspace, mask, along)[1]
+
+    def end(self) -> None:
+        """End the process, whatever it does."""
+        if self._child is not None:
+            with suppress(OSError), self._child as child:  # which closes its pipes, and what waits in them is lost
+                child.kill()
+
+    def __del__(self) -> None:
+        self.end()
+
+    def _answer(self, kind: int, *arrays: Tensor) -> tuple[int, Tensor]:
+        device = str(arrays[0].device)
+        first = self._child is None or self._child.poll() is not None or device != self._device
         if first:
-            command = [sys.executable, "-m", "helpers.methods.limited", self.name, self.source]
+            self.end()
+            command = [sys.executable, "-m", "helpers.methods.served", self.name, device]
             self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            self._device = device
         answers: Queue = Queue()
-        Thread(target=self._asked, args=(kspace, mask, first, answers), daemon=True).start()
+        Thread(target=self._asked, args=(kind, arrays, first, answers), daemon=True).start()
+        images = prod(arrays[0].shape[:-3])
         try:
-            if first and not isinstance(answers.get(), np.ndarray):  # ready: what it imports is not counted
-                answers.put((None, None))
-            kind, answer = answers.get(timeout=self.seconds)
+            if first and answers.get() is None:  # ready: what it imports is not counted
+                answers.put(None)
+            answer = answers.get(timeout=self.seconds * images)
         except Empty:
             self.end()
             raise BadInput(f"{self.name} took longer than {self.seconds:g} s and was ended") from None
         except BaseException:
             self.end()
             raise
-        if kind is None:
+        if answer is None:
             code = self._child.wait()
             raise BadInput(f"{self.name} ended its process with code {code}")
+        kind, self.memory, array = int(answer[0]), float(answer[1]), answer[2]
         if kind == SENTENCE:
-            raise BadInput(answer.tobytes().decode())
-        return torch.from_numpy(answer).to(kspace.device)
+            raise BadInput(array.tobytes().decode())
+        return kind, torch.from_numpy(array).to(device)
 
-    def _asked(self, kspace: Tensor, mask: Tensor, first: bool, answers: Queue) -> None:
+    def _asked(self, kind: int, arrays: tuple[Tensor, ...], first: bool, answers: Queue) -> None:
         child = self._child
         try:
             if first:
-                answers.put(_read(child.stdout))
-            for each in (kspace, mask):
-                _write(child.stdin, each.detach().cpu().numpy())
-            answers.put((int(_read(child.stdout)), _read(child.stdout)))
+                answers.put(read(child.stdout))
+            for each in (np.array(kind), *(each.detach().cpu().numpy() for each in arrays)):
+                write(child.stdin, each)
+            answers.put([read(child.stdout) for _ in range(3)])
         except (OSError, EOFError):  # the pipe is closed
-            answers.put((None, None))
-
-    def end(self) -> None:
-        """End the process, whatever it does."""
-        if self._child is not None:
-            self._child.kill()
-            self._child.wait()
-
-    def __del__(self) -> None:
-        self.end()
+            answers.put(None)
 
 
-def serve(name: str, source: str) -> None:
-    """What the child does: load the method, then an image for every k-space and mask that come, until none do."""
-    from helpers import methods
-    from helpers.methods.border import called
+class _Through(torch.autograd.Function):
+    """The image that a child has made, with the gradient that it is asked for when there is need of one."""
 
-    torch.set_num_threads(1)
-    given, answers = sys.stdin.buffer, sys.stdout.buffer
-    sentence, method = "", None
-    try:
-        method = methods.load(name, source=source)
-    except BadInput as error:
-        sentence = str(error)
-    _write(answers, np.array(0))
-    while given.peek(1):
-        kspace, mask = (torch.from_numpy(_read(given)) for _ in range(2))
-        try:
-            if method is None:
-                raise BadInput(sentence)
-            kind, answer = IMAGE, called(method, kspace, mask, name).numpy()
-        except BadInput as error:
-            kind, answer = SENTENCE, np.frombuffer(str(error).encode(), np.uint8)
-        for each in (np.array(kind), answer):
-            _write(answers, each)
+    @staticmethod
+    def forward(context, kspace: Tensor, image: Tensor, mask: Tensor, method: Limited) -> Tensor:
+        context.save_for_backward(kspace, mask)
+        context.method = method
+        return image
+
+    @staticmethod
+    def backward(context, along: Tensor) -> tuple[Tensor, None, None, None]:
+        return context.method.gradient(*context.saved_tensors, along), None, None, None
 
 
-def _write(stream: BinaryIO, array: np.ndarray) -> None:
+def write(stream: BinaryIO, array: np.ndarray) -> None:
     """Send an array down a pipe, after its length in bytes."""
     buffer = BytesIO()
     np.save(buffer, array, allow_pickle=False)
@@ -105,10 +133,6 @@ def _write(stream: BinaryIO, array: np.ndarray) -> None:
     stream.flush()
 
 
-def _read(stream: BinaryIO) -> np.ndarray:
+def read(stream: BinaryIO) -> np.ndarray:
     """Take an array from a pipe; EOFError where it is closed."""
     return np.load(BytesIO(stream.read(int.from_bytes(stream.read(8)))), allow_pickle=False)
-
-
-if __name__ == "__main__":
-    serve(*sys.argv[1:])
