@@ -8,6 +8,6 @@ CHECKOUT = (ROOT / "pyproject.toml").is_file() and (ROOT / "zoo").is_dir()
 
 # what comes with the package: the folder of that name in a checkout; setup.py puts it here
 SHIPPED = ROOT if CHECKOUT else PACKAGE / "shipped"
-ZOO, RESULTS = SHIPPED / "zoo", SHIPPED / "results"
+ZOO, RESULTS, BOOK = (SHIPPED / name for name in ("zoo", "results", "book"))
 # what runs leave behind for later ones: checkpoints, and weights that were tuned on a reader's own scans
 KEPT = ROOT / "_build" if CHECKOUT else Path.home() / ".cache" / "robust-mri"

@@ -1,7 +1,7 @@
 """What a mean is worth: intervals over volumes that cover what they say, p-values, and Holm's correction of many."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -97,6 +97,19 @@ def interval(values, volumes) -> Interval:
     means = table.groupby("volume")["value"].mean().to_numpy()
     low, high = bounds(means)
     return Interval(float(means.mean()), float(low), float(high), len(table), means)
+
+
+def share(values, volumes) -> Interval:
+    """The same of a share, of values 0 and 1: its interval lies between these.
+
+    Where it is none or all of them, values have no spread, and the interval is the exact one of as many volumes
+    (Clopper and Pearson 1934): what would be drawn as often by chance.
+    """
+    found = interval(values, volumes)
+    reach = 1 - ((1 - LEVEL) / 2) ** (1 / found.volumes)
+    low = 1 - reach if found.mean == 1 else max(found.low, 0.0)
+    high = reach if found.mean == 0 else min(found.high, 1.0)
+    return replace(found, low=low, high=high)
 
 
 def difference(table: pd.DataFrame, better: str, worse: str, score: str = "ssim") -> Interval:

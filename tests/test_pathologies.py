@@ -10,13 +10,13 @@ import pytest
 import torch
 from made import made_slices
 
-from helpers import published
+from helpers import methods, published
 from helpers.__main__ import main
 from helpers.data import fastmri
 from helpers.data.slice import Box
 from helpers.experiments import hidden, pathologies
 from helpers.experiments.pathologies import RIGHT_BOX, Case
-from helpers.features.goal import SMALLEST
+from helpers.features.goal import GOALS, NEAR, SMALLEST
 from helpers.features.recovered import inside
 from helpers.methods.zero_filled import reconstruct as zero_filled
 from helpers.mri import metrics
@@ -208,3 +208,24 @@ def test_a_readers_own_method_is_hidden_from_too(reader, capsys):
     assert len(ours) == len(theirs) > 0 and theirs["nmse_box"].tolist() == ours["nmse_box"].tolist()
     assert len(sought) == 2 * 2 * 2 and set(sought["goal"]) == {"hide", "invent"}
     assert (sought["after"] > 0.5).equals(sought["goal"] == "invent")
+
+
+PLAIN = """
+import numpy as np
+
+def reconstruct(kspace, mask):
+    coils = np.fft.ifft2(np.fft.ifftshift(kspace.numpy(), axes=(-2, -1)), norm="ortho")
+    return np.sqrt((np.abs(np.fft.fftshift(coils, axes=(-2, -1))) ** 2).sum(0))
+"""
+
+
+@pytest.mark.parametrize("goal", GOALS)
+@pytest.mark.filterwarnings("ignore:.*works without a gradient")
+def test_what_passes_no_gradient_is_searched_by_way_of_stand_ins(one, reader, goal):
+    """It takes more than with the gradient of the same method, and at most three times as much."""
+    name = reader(PLAIN, "no_gradient")
+    found = {each: hidden.search(one, 0, goal, each) for each in ("zero-filled", name)}
+    by_gradient, without = (each.found.eps for each in found.values())
+    assert 0 < by_gradient / NEAR < without < 3 * by_gradient
+    shown = float(found[name].finding.shown(found[name].image(methods.load(name))))
+    assert shown < 0.5 if goal == "hide" else shown > 0.5

@@ -55,7 +55,8 @@ def _ours(path: Path, table: Path | None) -> bool:
     try:
         if path.suffix == ".json":
             found = json.loads(path.read_text("utf8"))
-            known = isinstance(found, dict) and {"command", "n", "versions"} <= found.keys()  # see `provenance`
+            made = found.get("made_by", found)  # of a card, or of a table, see `provenance`
+            known = {"command", "n", "versions"} <= made.keys()
             return known and (table is None or table.is_file() or found.get("table") == table.name)
         if h5py.is_hdf5(path):
             with h5py.File(path, "r") as file:

@@ -1,11 +1,29 @@
 """Running a notebook with papermill: what may be set in it, in a kernel of its own, and what it tells."""
 
 import ast
+import html
 import json
 import os
 import tempfile
 import uuid
 from pathlib import Path
+
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title><style>
+body {{ font: 16px/1.55 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a;
+  background: #fff; }}
+h1, h2 {{ line-height: 1.25; }} h2 {{ margin-top: 2.2em; }}
+img {{ max-width: 100%; height: auto; }}
+.jp-OutputArea-output, .output_html, .output_subarea {{ overflow-x: auto; }}
+table {{ border-collapse: collapse; font-size: .88em; font-variant-numeric: tabular-nums; margin: 1em 0; }}
+th, td {{ padding: .3em .7em; text-align: left; vertical-align: top; border-bottom: 1px solid #ddd; }}
+code {{ font-size: .9em; overflow-wrap: anywhere; }}
+a.anchor-link {{ display: none; }}
+</style></head><body>
+{body}
+</body></html>
+"""
 
 
 def parameter_names(notebook: Path) -> list[str]:
@@ -67,3 +85,13 @@ def pictures(executed: Path) -> list[str]:
     cells = json.loads(executed.read_text("utf8"))["cells"]
     found = [output.get("data", {}).get("image/png") for cell in cells for output in cell.get("outputs", [])]
     return ["".join(each).replace("\n", "") for each in found if each]
+
+
+def page(executed: Path, title: str) -> str:
+    """An executed notebook as a page of HTML without its code, which needs no network: pictures lie in it."""
+    from nbconvert import HTMLExporter  # imported here: few commands need it
+
+    exporter = HTMLExporter(template_name="basic", exclude_input=True, exclude_input_prompt=True)
+    exporter.exclude_output_prompt = True
+    body, _ = exporter.from_filename(str(executed))
+    return PAGE.format(title=html.escape(title), body=body)

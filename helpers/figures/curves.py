@@ -110,10 +110,12 @@ def recipes(fits: Mapping[str, pd.DataFrame], score: str = "ssim", size: float =
     return figure
 
 
-def intervals(table: pd.DataFrame, by: str = "anatomy", score: str = "ssim", axes: Axes | None = None) -> Figure:
+def intervals(
+    table: pd.DataFrame, by: str = "anatomy", score: str = "ssim", axes: Axes | None = None, words: str = ""
+) -> Figure:
     """Mean score of every method with its 95 % interval over volumes, one group of rows for each value of `by`.
 
-    table: tidy, as `evaluate.table` gives it.
+    table: tidy, as `evaluate.table` gives it; words: what the score is called, where it is none of ours.
     """
     found = stats.summary(table, [by, "method"], score)
     groups, methods = list(dict.fromkeys(found[by])), list(dict.fromkeys(found["method"]))
@@ -131,7 +133,7 @@ def intervals(table: pd.DataFrame, by: str = "anatomy", score: str = "ssim", axe
         axes.text(1.01, g * (len(methods) + 1) + (len(methods) - 1) / 2, group, transform=axes.get_yaxis_transform())
     axes.set_yticks(ticks, labels)
     axes.invert_yaxis()
-    axes.set_xlabel(f"{SCORES[score]} (mean, 95 % interval; n = {_counts(found)})")
+    axes.set_xlabel(f"{words or SCORES[score]} (mean, 95 % interval; n = {_counts(found)})")
     return figure
 
 

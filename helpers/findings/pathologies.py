@@ -89,27 +89,22 @@ def honest(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
 
 
 def rates(table: pd.DataFrame) -> pd.DataFrame:
-    """Of every variant, which share of findings it hides and invents by itself, with intervals over volumes.
-
-    Where it is none or all of them, the interval is the exact one of as many volumes (Clopper and Pearson 1934).
-    """
+    """Of every variant, which share of findings it hides and invents by itself, with intervals over volumes."""
     known = with_rates(table)
-    found = points(known[known[MISSED].notna()], ["ssim", "contrast", MISSED, INVENTED])
+    known = known[known[MISSED].notna()]
+    found = points(known, ["ssim", "contrast"])
 
-    def interval(row: pd.Series, name: str) -> str:
-        low, high = max(row[f"{name}_low"], 0), min(row[f"{name}_high"], 1)  # a share
-        reach = 1 - ((1 - stats.LEVEL) / 2) ** (
-            1 / row["volumes"]
-        )  # of none or all it would be drawn as often by chance
-        low, high = (1 - reach if row[name] == 1 else low), (reach if row[name] == 0 else high)
-        return f"{row[name]:.3f} [{low:.3f}, {high:.3f}]"
+    def shares(name: str) -> pd.Series:
+        return known.groupby(KEYS, sort=False)[[name, "volume"]].apply(
+            lambda rows: str(stats.share(rows[name], rows["volume"]))
+        )
 
     return pd.DataFrame(
         {
             "SSIM": found["ssim"].round(3),
             "contrast shown": found["contrast"].round(2),
-            "hides": found.apply(interval, axis=1, name=MISSED),
-            "invents": found.apply(interval, axis=1, name=INVENTED),
+            "hides": shares(MISSED),
+            "invents": shares(INVENTED),
             "findings": found["n"],
         }
     )

@@ -1,0 +1,126 @@
+"""Put a method through every test of the book, and write a report on it; MODULE:FUNCTION is your own method.
+
+Measures quality, noise and other factors, attacks and their audit, shifts, small features and what hides them, on drawn
+data beside the shipped methods, or on --data. --out gets the tables as CSV, a page that opens without a network, its
+figures as PNG and PDF, and a card in JSON. What was measured is kept: a run that was killed goes on. A slice on which
+the method fails, or takes longer than --limit seconds, is lost, said, and the rest goes on.
+Example: python -m helpers report my_module:reconstruct --quick --out report
+"""
+
+import argparse
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from helpers import methods
+from helpers.commands import _outputs
+from helpers.commands._inputs import SEED, add_workers, usable
+from helpers.errors import BadInput
+from helpers.experiments import notebooks, report
+from helpers.experiments.provenance import provenance
+from helpers.files import written_aside
+from helpers.findings import audit, cards, reported
+from helpers.findings.cards import DRAWN
+from helpers.places import BOOK
+from helpers.profiles import PROFILES
+
+LIMIT = 60.0  # seconds an image
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("method", help="MODULE:FUNCTION of your own, or the name of one of ours")
+    parser.add_argument("--data", help="a file or folder of yours (default: drawn knees, brains and others)")
+    parser.add_argument("--quick", action="store_true", help="few slices, so that a fast method takes some minutes")
+    parser.add_argument("--about", default="", help="a sentence for the card, with where the code is to be had")
+    parser.add_argument("--profile", default="laptop", choices=PROFILES, help="size of drawn slices (default: laptop)")
+    parser.add_argument("--seed", type=SEED, default=0, help="of masks, noise and starts (default: 0)")
+    add_workers(parser)
+    parser.set_defaults(limit=LIMIT)
+    parser.add_argument("--out", type=Path, default=Path("report"), help="folder of all of it (default: report)")
+
+
+def run(args: argparse.Namespace) -> int:
+    usable(args.device)
+    _outputs.check({"--out": args.out / reported.CARD})
+    methods.load(args.method, source="knee")  # what is wrong with a name is said before anything is measured
+    tried = report.tried(args.method, args.data, args.profile, args.limit, args.seed)
+    plan = report.plan(args.method, args.data, args.quick, args.profile)
+    words = f"{tried.seconds:.2g} s an image, " + (f"{tried.memory:.0f} MB, " if tried.memory else "")
+    words += "gradients pass" if tried.gradient else "no gradients, so that it is attacked without"
+    minutes = report.seconds(plan, tried, args.jobs) / 60
+    print(f"{args.method}: {words}; this takes about {max(minutes, 1):.0f} minutes", file=sys.stderr)
+    args.out.mkdir(parents=True, exist_ok=True)
+    lost = {name: sentence for name, part in plan.items() if (sentence := _measured(args, name, part))}
+    tables = reported.tables(args.out)
+    if not len(tables.get("quality", ())):
+        raise BadInput(lost.get("quality", "nothing was measured"))
+    audited = tables.get(reported.AUDIT, ())
+    trusted = args.method in audit.trusted(audit.shares(audited), cards.EPS) if len(audited) else None
+    card = {
+        "card": cards.VERSION,
+        "method": args.method,
+        "about": args.about,
+        "data": args.data or DRAWN,
+        "size": "quick" if args.quick else "whole",
+        "profile": args.profile,
+        "made_by": provenance(_command(args), args.seed, sum(map(len, tables.values())), args.device),
+        "depends": methods.depends(args.method),
+        "gradient": tried.gradient,
+        "trusted": trusted,
+        "seconds": tried.seconds,
+        "memory": tried.memory,
+        "measures": cards.numbers(tables, args.method),
+        "lost": lost,
+    }
+    reported.write_card(card, args.out)
+    _page(args.out)
+    for name, sentence in lost.items():
+        print(f"{name}: {sentence}", file=sys.stderr)
+    print(args.out / reported.PAGE)
+    return int(bool(lost))
+
+
+def _measured(args: argparse.Namespace, name: str, part: report.Part) -> str:
+    """Measure a part of the report, in a process of its own; the sentence why some or all of it is missing, or ""."""
+    for source in part.shipped:  # tables that are gone on with
+        for path in (source, source.with_suffix(".json")):
+            if not (args.out / path.name).exists():
+                shutil.copyfile(path, args.out / path.name)
+    words = [*part.words, "--profile", args.profile, "--seed", str(args.seed), "--limit", f"{args.limit:g}"]
+    words += ["--jobs", str(args.jobs), "--device", args.device]
+    words += ["--scheduler", args.scheduler] if args.scheduler else []
+    print(f"{name}: python -m helpers {shlex.join(words)}", file=sys.stderr)
+    words = [each.replace(report.OUT, str(args.out)) for each in words]
+    command = [sys.executable, "-m", "helpers", *words]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as child:
+        said = b""
+        while new := child.stderr.read1():
+            sys.stderr.write(new.decode(errors="replace"))
+            sys.stderr.flush()
+            said += new
+    lines = [line.strip() for line in said.decode(errors="replace").replace("\r", "\n").splitlines() if line.strip()]
+    if child.returncode == 0:
+        return ""
+    if child.returncode in (130, 143) or child.returncode < 0:
+        raise KeyboardInterrupt
+    return next((line for line in reversed(lines) if "lost" in line or child.returncode != 1), lines[-1])
+
+
+def _page(folder: Path) -> None:
+    """The page of the report: the notebook, run on its folder, as HTML that needs nothing beside."""
+    folder = folder.resolve()
+    executed, part, log = (folder / f"report.{ending}" for ending in ("ipynb", "part.ipynb", "log"))
+    notebooks.run(BOOK / "report.ipynb", part, log, {"folder": str(folder)})
+    part.replace(executed)
+    log.unlink(missing_ok=True)
+    with written_aside(folder / reported.PAGE) as part:
+        part.write_text(notebooks.page(executed, "Report"), "utf8")
+
+
+def _command(args: argparse.Namespace) -> str:
+    """The command that makes the same report."""
+    words = ["python", "-m", "helpers", "report", args.method, *(["--data", args.data] if args.data else [])]
+    words += ["--quick"] if args.quick else []
+    return shlex.join([*words, "--profile", args.profile, "--seed", str(args.seed), "--limit", f"{args.limit:g}"])

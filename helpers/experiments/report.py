@@ -1,0 +1,145 @@
+"""A report on one method: a trial of it, the commands that measure it, and how long they will take."""
+
+import shlex
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from helpers import methods
+from helpers.data import open_data
+from helpers.errors import BadInput
+from helpers.experiments import pathologies
+from helpers.experiments.evaluate import mask_of, reconstruct
+from helpers.methods.limited import Limited, allowing
+from helpers.places import RESULTS
+from helpers.profiles import profile
+
+OUT = "OUT"  # what stands for the folder of the report in the words of a command
+SHIPPED = "laptop"  # profile of the slices that the methods of this package were measured on
+TRIES = 3  # slices of which one has to be reconstructed
+BESIDE = ("zero-filled", "wavelet")  # measured with it wherever its time is: speed is a ratio
+PEERS = (*BESIDE, "tv", "unet", "varnet")  # measured beside it on a reader's data, where no table knows them
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of a part is measured: options of its command; about how many images; and seconds for all else."""
+
+    options: str
+    images: int
+    others: float
+
+
+# images and seconds: of a method that counts its calls and takes no time, one with gradients, on one core
+QUICK = {
+    "quality": Size("--volumes 6 --slices 1", 12, 18),
+    "factors": Size("--factors noise acceleration --volumes 3", 27, 5),
+    "transfer": Size("--eps 0.02 --volumes 3", 580, 35),
+    "audit": Size("--eps 0.02 --volumes 1", 510, 18),
+    "shifts": Size("--sides in out --volumes 4", 32, 7),
+    "features": Size("--only pathologies hidden --findings 6 --sought 1", 120, 40),
+}
+WHOLE = {
+    "quality": Size("", 80, 120),
+    "factors": Size("", 470, 90),
+    "transfer": Size("", 9_600, 580),
+    "audit": Size("", 4_600, 160),
+    "shifts": Size("--sides in out", 160, 40),
+    "features": Size("--only pathologies hidden curves", 5_000, 900),
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a report.
+
+    words: of its command, OUT for the folder; shipped: tables of ours that the command goes on with
+    """
+
+    words: Sequence[str]
+    size: Size
+    shipped: Sequence[Path] = ()
+
+
+@dataclass(frozen=True)
+class Tried:
+    """How a method behaved: seconds an image, whether gradients pass, and MB of its process where that is its own."""
+
+    seconds: float
+    gradient: bool
+    memory: float | None
+
+
+def tried(name: str, data: str | None, size: str, limit: float, seed: int = 0) -> Tried:
+    """Reconstruct one slice; BadInput, with the first reason, where none of the first TRIES can be."""
+    options = {"profile": profile(size), "split": "test", "volumes": TRIES, "slices": 1}
+    slices = (item for item in open_data(data or "knee", **options) if item.target is not None)
+    wrong = f"no slice of {data} has a reference, so that nothing can be scored on it"
+    for item in islice(slices, TRIES):
+        with allowing(limit):
+            method = methods.load(name, source=item.source)
+        mask = mask_of(item, seed=seed)
+        try:
+            reconstruct(method, item, mask)  # what it does the first time only is not counted
+            start = time.perf_counter()
+            reconstruct(method, item, mask)
+            seconds = time.perf_counter() - start
+            image = method((mask * item.kspace).requires_grad_(), mask)
+        except BadInput as error:
+            wrong = str(error) if "reference" in wrong else wrong
+            continue
+        gradient = image.requires_grad and methods.family(name) != "un-trained"
+        return Tried(seconds, gradient, method.memory if isinstance(method, Limited) else None)
+    raise BadInput(wrong)
+
+
+def plan(name: str, data: str | None, quick: bool, size: str = SHIPPED) -> dict[str, Part]:
+    """The parts of a report by name.
+
+    data: a reader's file or folder, None for drawn slices of the profile `size`. Those of SHIPPED the methods of this
+    package were measured on, and stand in tables; else some of them are measured beside. quick: on few slices.
+    """
+    drawn = data is None
+    known = drawn and size == SHIPPED
+    peers = [each for each in (BESIDE if known else PEERS) if each != name]
+    beside = [] if known else peers
+    where = [] if drawn else ["--data", data, "--acquisition", ""]
+    sizes = QUICK if quick else WHOLE
+
+    def words(command: str, part: str, *more: str) -> list[str]:
+        return [command, *more, *shlex.split(sizes[part].options), "--table", f"{OUT}/{part}.csv"]
+
+    sources = ["knee", "brain"] if drawn else [data]
+    shifted = ["--protocol", "corrected"] if drawn else ["--from", "knee", "--to", data]
+    if drawn:
+        shifted += ["--ranking", f"{OUT}/hard.csv"] if known else ["--shift", "site", "anatomy"]
+    found = {
+        "quality": words("evaluate", "quality", name, *peers, "--data", *sources),
+        "factors": words("factors", "factors", *where, "--methods", name, *beside),
+        "transfer": words("transfer", "transfer", *where, "--methods", name, "--protocol", "corrected"),
+        "audit": words("audit", "audit", *where, "--methods", name),
+        "shifts": words("shifts", "shifts", *shifted, "--families", name, *beside),
+    }
+    common = ["features", "--families", name, *beside, "--methods", name, "--protocol", "corrected"]
+    common += [] if drawn else ["--data", data]
+    found["features"] = [*common, *shlex.split(sizes["features"].options), "--tables", OUT]
+    if not drawn and not _annotated(data):
+        del found["features"]
+    shipped = {"shifts": [RESULTS / "hard.csv"]} if known else {}
+    return {part: Part(each, sizes[part], shipped.get(part, ())) for part, each in found.items()}
+
+
+def seconds(plan: Mapping[str, Part], tried: Tried, jobs: int) -> float:
+    """About how long the parts will take; a gradient takes as long as another image."""
+    image = tried.seconds * (2 if tried.gradient else 1)
+    return sum(part.size.others + part.size.images * image for part in plan.values()) / jobs
+
+
+def _annotated(data: str) -> bool:
+    """Whether findings are marked in a reader's data."""
+    try:
+        return bool(pathologies.places(data, profile("laptop"), 1, None))
+    except BadInput:
+        return False

@@ -1,0 +1,169 @@
+"""What a report says of one method: its tables, beside them the shipped methods on the same slices, and its card."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from helpers import stats
+from helpers.experiments import tables as long_tables
+from helpers.experiments.report import PEERS, SHIPPED
+from helpers.files import written_aside
+from helpers.findings import cards, quality, shipped, transfer, verdicts
+from helpers.findings.cards import DRAWN, NEEDED
+from helpers.mri import metrics
+from helpers.places import RESULTS
+from helpers.shifts.factors import in_words
+
+CARD, PAGE = "card.json", "report.html"
+EXAMPLE = RESULTS / "report"  # what the first example of chapter own_method gives, --quick
+AUDIT = "audit"
+BESIDE = {  # in which column of a table methods stand
+    "quality": "method",
+    "factors": "method",
+    "transfer": "method",
+    "shifts": "family",
+    "features": "family",
+    "hidden": "made_for",
+}
+
+
+def tables(folder: Path) -> dict[str, pd.DataFrame]:
+    """The tables of a report by name: those that are there."""
+    paths = {name: folder / f"{name}.csv" for name in (*NEEDED, AUDIT)}
+    found = {name: long_tables.read(path) for name, path in paths.items() if path.is_file()}
+    if "factors" in found:  # of levels that are all numbers a CSV does not know that they are words
+        found["factors"]["level"] = found["factors"]["level"].map(in_words)
+    return found
+
+
+def known() -> dict[str, pd.DataFrame]:
+    """The same tables of the shipped methods, networks by their architecture."""
+    return {name: shipped.table(name) for name in NEEDED} | {"quality": quality.matched(quality.held_out())}
+
+
+def shipped_cards() -> dict[str, dict]:
+    """The numbers of the cards of the methods of this package, by name."""
+    tables = known()
+    names = dict.fromkeys([*tables["quality"]["method"], *tables["shifts"]["family"]])
+    return {name: cards.numbers(tables, name) for name in names}
+
+
+def write_card(card: dict, folder: Path) -> None:
+    """Check a card and write it into the folder of its report."""
+    cards.check(card, CARD)
+    with written_aside(folder / CARD) as part:
+        part.write_text(json.dumps(card, indent=2) + "\n", "utf8")
+
+
+@dataclass(frozen=True)
+class Report:
+    """A folder that `python -m helpers report` has made; shipped: whether it came with this package."""
+
+    folder: Path
+    shipped: bool = False
+
+    @classmethod
+    def of(cls, folder: str) -> "Report":
+        """That of a folder; "" for the one that came with this package."""
+        return cls(Path(folder)) if folder else cls(EXAMPLE, shipped=True)
+
+    @cached_property
+    def card(self) -> dict:
+        return cards.read(self.folder / CARD)
+
+    @property
+    def name(self) -> str:
+        """Of the method."""
+        return self.card["method"]
+
+    @property
+    def known(self) -> bool:
+        """Whether the methods of this package were measured on the same slices."""
+        return self.card["data"] == DRAWN and self.card["profile"] == SHIPPED
+
+    @property
+    def peers(self) -> list[str]:
+        """The methods that it is judged against."""
+        return [name for name in PEERS if name != self.name and name in set(self.table("quality")["method"])]
+
+    def others(self) -> dict[str, dict]:
+        """The numbers of cards of the methods beside it: by name, those that are called so."""
+        if self.known:
+            known = shipped_cards()
+            return {name: known[name] for name in self.peers}
+        return {name: cards.numbers(self.own, name) for name in self.peers}
+
+    def shifts(self) -> list[tuple[str, str]]:
+        """The shifts that were measured, with the domain on which the method was where it was made."""
+        rows = self.own.get("shifts", pd.DataFrame(columns=["shift", "domain"]))
+        return [(shift, group["domain"].max()) for shift, group in rows.groupby("shift", sort=False)]  # knee, brain
+
+    def summary(self) -> str:
+        """What was measured, how, and what was lost of it, in words."""
+        card, made = self.card, self.card["made_by"]
+        attacked = "by gradients" if card["gradient"] else "without gradients, since it passes none"
+        words = f"**{self.name}**, measured on {'drawn slices' if card['data'] == DRAWN else card['data']}"
+        words += f" ({card['size']}, n = {made['n']} rows), takes {card['seconds']:.2g} s an image on one thread"
+        words += f" and {card['memory']:.0f} MB of memory" if card["memory"] else ""
+        words += f", and was attacked {attacked}. {card['about']}"
+        lost = "".join(f"\n- *{part}*: {sentence}" for part, sentence in card["lost"].items())
+        made_by = f"Made by `{made['command']}`, version {made['versions']['helpers']}, seed {made['seed']}."
+        return f"{words}\n\n{made_by}" + (f"\n\nLost:\n{lost}" if lost else "")
+
+    def missing(self, part: str) -> str:
+        """Why a part was not measured."""
+        return self.card["lost"].get(part, "nothing was asked for")
+
+    @cached_property
+    def own(self) -> dict[str, pd.DataFrame]:
+        return tables(self.folder)
+
+    def table(self, name: str) -> pd.DataFrame:
+        """A table of the report, and after it what is known of shipped methods on the same slices.
+
+        Empty where nothing was measured.
+        """
+        own = self.own.get(name, pd.DataFrame())
+        if not self.known or name not in BESIDE or not len(own):
+            return own
+        theirs, column = known()[name], BESIDE[name]
+        keys = [
+            key for key in ("volume", "slice", "source", "protocol", "shift", "side", "factor", "eps") if key in own
+        ]
+        same = theirs.merge(own[keys].drop_duplicates(), on=keys)
+        return pd.concat([own, same[~same[column].isin(own[column])]], ignore_index=True)
+
+
+def lost_to_worst(table: pd.DataFrame, score: str = "ssim") -> pd.DataFrame:
+    """What the worst that was tried on each method takes off a score: a row a method, strength and slice, `lost`.
+
+    table: of `transfer.rows`, of which methods count that have an attack of their own.
+    """
+    wide = transfer.losses(table[table["protocol"] == "corrected"], score)
+    attacked = [name for name in dict.fromkeys(table["method"]) if (name, name) in wide]
+    lost = wide[transfer.WORST][attacked].rename_axis("method", axis=1)
+    lost = lost.stack().dropna().rename("lost").reset_index()
+    return lost.assign(strength="eps " + lost["eps"].map("{:g}".format))
+
+
+def more_robust(table: pd.DataFrame, name: str, score: str = "ssim") -> pd.DataFrame:
+    """Whether a method loses less than each other one to the worst that is known of each: a row a pair and strength.
+
+    table: of `lost_to_worst`. All are judged together; a loss is what was found, which may be less than there is.
+    """
+    wide = table.pivot(index=["strength", "volume", "slice"], columns="method", values="lost")
+    less = {}
+    for strength, rows in wide.groupby(level="strength", sort=False):
+        for other in wide.columns.drop(name):
+            both = (rows[other] - rows[name]).dropna()
+            if len(both):
+                key = (f"{name} loses less than {other}", strength)
+                less[key] = stats.interval(both, both.index.get_level_values("volume"))
+    said = verdicts.verdicts(list(less.values()))
+    cells = {key: f"{less[key]}: {verdicts.worded(*each)}" for key, each in zip(less, said)}
+    found = pd.Series(cells, dtype=object, index=pd.MultiIndex.from_tuples(cells) if cells else None)
+    words = f"claim, in {metrics.SCORES[score]}"
+    return found.unstack(sort=False).fillna("not measured").rename_axis(words) if cells else pd.DataFrame()

@@ -1,0 +1,142 @@
+"""A report on one method: all of it from one command, without a network, resumable, and honest about what was lost."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from helpers.__main__ import main
+from helpers.experiments import report
+from helpers.findings import cards
+from helpers.findings.reported import Report
+
+SOURCE = """
+import os, time
+import numpy as np
+
+def reconstruct(kspace, mask):
+    coils = np.fft.ifft2(np.fft.ifftshift(kspace.numpy(), axes=(-2, -1)), norm="ortho")
+    return np.sqrt((np.abs(np.fft.fftshift(coils, axes=(-2, -1))) ** 2).sum(0))
+
+def counts(kspace, mask):
+    with open("seen.txt", "a") as file:
+        file.write("x")
+    return reconstruct(kspace, mask)
+
+def fails(kspace, mask):
+    if float(abs(kspace).max() * 1e6) % 10 < 1:  # one slice of ten, always the same
+        raise ValueError("an odd slice")
+    return reconstruct(kspace, mask)
+
+def sleeps(kspace, mask):
+    time.sleep(600)
+"""
+QUICK = ["--quick", "--profile", "smoke"]
+
+
+def run(*words, **options):
+    command = [sys.executable, "-m", "helpers", "report", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, **options)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder with a module in it, and a quick report on it."""
+    folder = tmp_path_factory.mktemp("reader")
+    (folder / "mine.py").write_text(SOURCE)
+    done = run("mine:counts", *QUICK, "--about", "root of the sum of squares", cwd=folder)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout == "report/report.html\n" and "mine:counts: " in done.stderr and "minutes" in done.stderr
+    return folder
+
+
+@pytest.mark.slow
+def test_it_has_a_page_tables_figures_and_a_card(made):
+    out = made / "report"
+    card = cards.read(out / "card.json")
+    assert card["method"] == "mine:counts" and card["lost"] == {} and not card["gradient"]
+    assert set(cards.MEASURES) - set(card["measures"]) == {"hard"}, "slices of that size were not ranked"
+    assert all(len(pd.read_csv(out / f"{name}.csv")) for name in (*cards.NEEDED, "audit"))
+    figures = {path.name for path in (out / "figures").iterdir()}
+    assert {"quality.png", "quality.pdf", "transfer.png", "shift-site.pdf", "features.png", "hidden.pdf"} <= figures
+    page = (out / "report.html").read_text("utf8")
+    assert "mine:counts" in page and "root of the sum of squares" in page and "Traceback" not in page
+    assert page.count("data:image/png;base64,") >= 7 and "Not measured" not in page
+    assert not re.findall(r'(?:src|href)="(?:https?:)?//', page) and "<script" not in page
+    assert {path.name for path in out.iterdir()} == {
+        "report.html", "report.ipynb", "card.json", "figures",
+        *(f"{name}.{ending}" for name in (*cards.NEEDED, "audit") for ending in ("csv", "json")),
+    }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_images_are_about_as_many_as_was_said(made):
+    counted = len((made / "seen.txt").read_text())
+    said = sum(part.size.images for part in report.plan("mine:counts", None, True, "smoke").values())
+    assert counted < said < 2.5 * counted, "what passes no gradient needs fewer"
+
+
+@pytest.mark.slow
+def test_what_was_measured_is_not_measured_again(made):
+    before = {path.name: path.read_bytes() for path in (made / "report").glob("*.csv")}
+    (made / "report" / "factors.csv").write_text(before["factors.csv"].decode().partition("\n")[0] + "\n")
+    seen = len((made / "seen.txt").read_text())
+    assert run("mine:counts", *QUICK, cwd=made).returncode == 0
+    after = {path.name: path.read_bytes() for path in (made / "report").glob("*.csv")}
+    rows = {name: text for name, text in after.items() if name != "factors.csv"}
+    assert rows == {name: before[name] for name in rows}
+    again = len((made / "seen.txt").read_text()) - seen
+    assert again == report.QUICK["factors"].images + 4, "and four of the trial"
+
+
+@pytest.mark.slow
+def test_a_method_that_fails_on_one_slice_in_ten_loses_those(made):
+    done = run("mine:fails", *QUICK, "--out", "fails", cwd=made)
+    assert done.returncode == 1, done.stderr[-2000:]
+    card = cards.read(made / "fails" / "card.json")
+    assert card["lost"] and all("an odd slice" in sentence and " of " in sentence for sentence in card["lost"].values())
+    page = (made / "fails" / "report.html").read_text("utf8")
+    assert "Lost" in page and "an odd slice" in page
+
+
+def test_one_that_never_returns_is_told_in_a_sentence(made):
+    done = run("mine:sleeps", *QUICK, "--limit", "1", "--out", "sleeps", cwd=made)
+    assert done.returncode == 2 and "took longer than 1 s and was ended" in done.stderr.splitlines()[-1]
+    assert not (made / "sleeps").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["mine:nothing"], "cannot be imported"),
+        (["mine:counts", "--data", "nowhere"], "nowhere"),
+        (["nothing"], "there is no method"),
+        (["mine:counts", "--out", "mine.py"], "no folder"),
+    ],
+)
+def test_bad_input_is_one_sentence(made, monkeypatch, capsys, words, sentence):
+    monkeypatch.chdir(made)
+    monkeypatch.setattr(sys, "path", ["", *sys.path])
+    assert main(["report", *words, "--quick"]) == 2
+    assert sentence in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and not os.path.exists("/proc/mounts"), reason="needs Linux")
+def test_a_folder_that_cannot_be_written_is_told(made):
+    done = run("mine:counts", *QUICK, "--out", "/proc/report", cwd=made)
+    assert done.returncode == 2 and len(done.stderr.strip().splitlines()[-1]) < 300 and "/proc" in done.stderr
+
+
+@pytest.mark.slow
+def test_shipped_numbers_stand_beside_those_of_the_example():
+    """Its rows and ours are of the same slices."""
+    example = Report.of("")
+    quality = example.table("quality")
+    assert {example.name, "unet", "varnet", "tv", "wavelet"} <= set(quality["method"])
+    counts = quality[quality["method"].isin(["tv", example.name])].groupby(["method", "volume", "slice"]).size()
+    assert (counts == 1).all() and len(counts) == 2 * (quality["method"] == example.name).sum()
+    assert json.loads((example.folder / "card.json").read_text())["data"] == "drawn"
