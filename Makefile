@@ -32,7 +32,7 @@ lint: $(STAMP)
 
 environment: $(STAMP)
 
-# torch first and alone, fastmri last and without torchvision: pyproject.toml says why.
+# torch first and alone, fastmri and deepinv last and without torchvision: pyproject.toml says why.
 $(STAMP): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python" >&2; exit 1; }
 	@test -x $(BIN)/pip || { echo "environment: creating .venv"; $(PYTHON) -m venv .venv; }
@@ -40,8 +40,8 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(PIP) install -c requirements.lock torch setuptools
 	@echo "environment: the other packages, as requirements.lock pins them"
 	@$(PIP) install -c requirements.lock --no-build-isolation -e ".[test]"
-	@echo "environment: fastmri, without torchvision"
-	@$(PIP) install -c requirements.lock --no-deps fastmri
+	@echo "environment: fastmri and deepinv, without torchvision"
+	@$(PIP) install -c requirements.lock --no-deps fastmri deepinv
 	@touch $(STAMP)
 
 lock: $(STAMP)

@@ -69,7 +69,7 @@ def resolved() -> dict[str, str]:
         pip = [Path(folder, "bin", "python"), "-m", "pip", "--disable-pip-version-check"]
         requirements = direct_requirements()
         torch = next(text for text in requirements if Requirement(text).name == "torch")
-        for arguments in ([torch], requirements, ["--no-deps", "fastmri"]):
+        for arguments in ([torch], requirements, ["--no-deps", "fastmri", "deepinv"]):
             subprocess.run([*pip, "install", "-qq", *arguments], check=True)
         if elsewhere := list(needed_elsewhere(Path(folder))):
             subprocess.run([*pip, "install", "-qq", *requirements, *elsewhere], check=True)

@@ -4,9 +4,10 @@ import deepinv
 import torch
 
 from helpers import Sense
+from helpers.mri.noise import expected_rss
 
 
-def reconstruct(kspace, mask, steps=20, strength=0.01):
+def reconstruct(kspace, mask, steps=30, strength=0.003):
     sense = Sense.estimated(kspace, mask)
     denoiser = deepinv.models.TVDenoiser(n_it_max=20)
     image = sense.adjoint(kspace)
@@ -15,4 +16,4 @@ def reconstruct(kspace, mask, steps=20, strength=0.01):
         image = image - sense.adjoint(sense.forward(image) - kspace) / sense.bound
         parts = torch.view_as_real(image / scale).permute(2, 0, 1)[:, None]
         image = scale * torch.view_as_complex(denoiser(parts, strength)[:, 0].permute(1, 2, 0).contiguous())
-    return image.abs()
+    return expected_rss(image, kspace, mask)
