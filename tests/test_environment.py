@@ -13,7 +13,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-LEFT_OUT = {"fastmri": {"torchvision", "pytorch-lightning"}, "deepinv": {"torchvision"}}  # installed with --no-deps on purpose
+LEFT_OUT = {
+    "fastmri": {"torchvision", "pytorch-lightning"},
+    "deepinv": {"torchvision"},
+}  # installed with --no-deps on purpose
 
 
 @pytest.fixture(scope="module")

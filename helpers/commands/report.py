@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     words = f"{tried.seconds:.2g} s an image, " + (f"{tried.memory:.0f} MB, " if tried.memory else "")
     words += "gradients pass" if tried.gradient else "no gradients, so that it is attacked without"
     minutes = report.seconds(plan, tried, args.jobs) / 60
-    print(f"{args.method}: {words}; this takes about {max(minutes, 1):.0f} minutes", file=sys.stderr)
+    print(f"{args.method}: {words}; this takes about {max(minutes, 2):.0f} minutes", file=sys.stderr)
     args.out.mkdir(parents=True, exist_ok=True)
     lost = {name: sentence for name, part in plan.items() if (sentence := _measured(args, name, part))}
     tables = reported.tables(args.out)

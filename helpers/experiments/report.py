@@ -18,6 +18,7 @@ from helpers.profiles import profile
 
 OUT = "OUT"  # what stands for the folder of the report in the words of a command
 SHIPPED = "laptop"  # profile of the slices that the methods of this package were measured on
+STARTING = 8  # seconds that a command takes to begin, and the page to be made
 TRIES = 3  # slices of which one has to be reconstructed
 BESIDE = ("zero-filled", "wavelet")  # measured with it wherever its time is: speed is a ratio
 PEERS = (*BESIDE, "tv", "unet", "varnet")  # measured beside it on a reader's data, where no table knows them
@@ -134,7 +135,8 @@ def plan(name: str, data: str | None, quick: bool, size: str = SHIPPED) -> dict[
 def seconds(plan: Mapping[str, Part], tried: Tried, jobs: int) -> float:
     """About how long the parts will take; a gradient takes as long as another image."""
     image = tried.seconds * (2 if tried.gradient else 1)
-    return sum(part.size.others + part.size.images * image for part in plan.values()) / jobs
+    work = sum(part.size.others + part.size.images * image for part in plan.values())
+    return work / jobs + STARTING * (1 + len(plan))
 
 
 def _annotated(data: str) -> bool:

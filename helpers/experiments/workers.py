@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 WAITING = 4  # pieces a process that are sent ahead: of more, memory would hold all the slices
 PATIENCE = 30  # seconds until a scheduler has answered
+# what glibc reads when a process starts: dask sets the second, which by itself makes it ask the system for every large
+# tensor anew, and half of the time is then spent on that
+MEMORY = {"MALLOC_MMAP_THRESHOLD_": 2**25, "MALLOC_TRIM_THRESHOLD_": 2**31 - 1, "MALLOC_ARENA_MAX": 1}
+THREADS = {f"{library}_NUM_THREADS": 1 for library in ("OMP", "MKL", "OPENBLAS")}
 GPU = "GPU"  # the resource of which a piece on such a device takes one
 
 
@@ -76,6 +80,7 @@ class Workers:
 
     @contextmanager
     def _client(self) -> Iterator["Client"]:
+        import dask
         from distributed import Client, LocalCluster  # imported here: a machine that computes alone may lack it
 
         logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what is wrong is said in a sentence
@@ -84,6 +89,7 @@ class Workers:
             if where is None:
                 options = {"threads_per_worker": 1, "memory_limit": 0, "dashboard_address": ":0"}
                 options |= {"resources": {GPU: 1}, "silence_logs": logging.CRITICAL}
+                stack.enter_context(dask.config.set({"distributed.nanny.pre-spawn-environ": MEMORY | THREADS}))
                 where = stack.enter_context(LocalCluster(n_workers=self.jobs, processes=True, **options))
             try:
                 client = stack.enter_context(Client(where, timeout=PATIENCE, set_as_default=False))
