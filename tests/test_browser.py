@@ -11,6 +11,8 @@ import pytest
 import yaml
 from execute import chapters
 
+from helpers.commands.report import page
+
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -21,6 +23,7 @@ FLAGS = [
     "--disable-sync",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
+GUIDES = {"index", "leaderboard", "own_method", "report", "real_data", "api"}  # pages that ask no question of their own
 PHONE = {"width": 390, "height": 844}
 
 
@@ -132,7 +135,7 @@ def test_the_keyboard_moves_every_slider(tab, address, paths):
     for path in paths:
         tab.goto(address + path)
         figures = tab.locator("figure.explorer").all()
-        assert figures or path.endswith("/index.html"), f"{path} has no slider"
+        assert figures or Path(path).stem in GUIDES, f"{path} has no slider"
         for figure in figures:
             before, after = move(figure)
             assert all(a != b for a, b in zip(before, after, strict=True)), f"{path}: {before[1:]} {after[1:]}"
@@ -249,3 +252,39 @@ def test_dark_mode_keeps_figures_as_they_are(browser, address, paths):
                 )
                 assert style[0] == "rgb(255, 255, 255)" and "contrast" not in style[1]
     assert not wrong
+
+
+def test_the_leaderboard_sorts_itself(tab, address):
+    """By a click and from the keyboard: the best first, what was not measured last, and turned when it is repeated."""
+    tab.goto(f"{address}/book/leaderboard.html")
+    heads = tab.locator("table.board thead th")
+    place = heads.all_inner_texts().index(next(text for text in heads.all_inner_texts() if "worst change" in text))
+    column = f"table.board tbody tr > :nth-child({place + 1})"
+
+    def values() -> list[str]:
+        return [cell.get_attribute("data-value") for cell in tab.locator(column).all()]
+
+    before = values()
+    known = sorted(float(value) for value in before if value)
+    assert 4 <= len(known) < len(before)
+    for act, order in (
+        (lambda button: button.click(), known),
+        (lambda button: (button.focus(), tab.keyboard.press("Enter")), known[::-1]),
+    ):
+        act(heads.nth(place).locator("button"))
+        found = values()
+        assert [float(value) for value in found[: len(known)]] == order and set(found[len(known) :]) == {""}
+    assert heads.nth(place).get_attribute("aria-sort") == "descending"
+    assert tab.locator("table.board thead [aria-sort]").count() == 1
+
+
+def test_a_report_opens_without_a_network(browser, root, tmp_path):
+    """The page of a report, made of the tables that come with the book, on a desk and on a phone."""
+    folder = tmp_path / "report"
+    shutil.copytree(root / "results" / "report", folder)
+    page(folder)
+    with served(folder) as address, reader(browser, address, viewport=PHONE) as (tab, wrong):
+        tab.goto(f"{address}/report.html")
+        assert tab.locator("img").count() >= 7 and tab.locator("table").count() >= 6
+        assert all(tab.locator("img").evaluate_all("all => all.map(each => each.naturalWidth > 0)"))
+        assert tab.evaluate("document.documentElement.scrollWidth") <= PHONE["width"] and not wrong

@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         "lost": lost,
     }
     reported.write_card(card, args.out)
-    _page(args.out)
+    page(args.out)
     for name, sentence in lost.items():
         print(f"{name}: {sentence}", file=sys.stderr)
     print(args.out / reported.PAGE)
@@ -108,8 +108,8 @@ def _measured(args: argparse.Namespace, name: str, part: report.Part) -> str:
     return next((line for line in reversed(lines) if "lost" in line or child.returncode != 1), lines[-1])
 
 
-def _page(folder: Path) -> None:
-    """The page of the report: the notebook, run on its folder, as HTML that needs nothing beside."""
+def page(folder: Path) -> None:
+    """Make the page of a report: the notebook, run on its folder, as HTML that needs nothing beside."""
     folder = folder.resolve()
     executed, part, log = (folder / f"report.{ending}" for ending in ("ipynb", "part.ipynb", "log"))
     notebooks.run(BOOK / "report.ipynb", part, log, {"folder": str(folder)})

@@ -26,6 +26,7 @@ table.board button:focus-visible { outline: 2px solid currentColor; outline-offs
 table.board th[aria-sort] button::after { content: " \\25B2"; }
 table.board th[aria-sort=descending] button::after { content: " \\25BC"; }
 table.board small { display: block; opacity: .75; }
+table.board thead small { white-space: normal; max-width: 8em; font-weight: 400; }
 table.board .rank { display: inline-block; min-width: 1.5em; margin-left: .5em; text-align: center;
   border: 1px solid currentColor; border-radius: .8em; font-size: .75rem; }
 table.board .dot { display: inline-block; width: .7em; height: .7em; border-radius: 50%; margin-right: .5em; }
