@@ -7,10 +7,11 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from helpers import methods
+from helpers import errors, methods
 from helpers.__main__ import main
 from helpers.experiments import evaluate, tuning
 from helpers.methods import tuned
+from helpers.mri import metrics
 from helpers.networks import zoo
 
 SMALL = ["--profile", "smoke", "--volumes", "2"]
@@ -204,3 +205,49 @@ def test_who_falls_below_zero_filled_is_told_so(mine, capsys):
     assert "zero-filled falls" not in said
     rows = pd.read_csv("kept.csv").set_index("method")
     assert (rows.loc["mine:hot", "maximum"] > 5).all() and (rows.loc["zero-filled", "maximum"] < 1.5).all()
+
+
+def test_a_batch_of_slices_gives_the_rows_of_each(tmp_path, monkeypatch):
+    """To rounding, whatever the volumes; a batch ends with its volume."""
+    monkeypatch.chdir(tmp_path)
+    words = ["evaluate", "unet", "wavelet", "--data", "knee", "--profile", "smoke", "--volumes", "2", "--slices", "3"]
+    for batch in ("1", "2"):
+        assert main([*words, "--batch", batch, "--table", f"{batch}.csv"]) == 0
+    one, other = (pd.read_csv(f"{batch}.csv") for batch in (1, 2))
+    keys = ["method", "volume", "slice"]
+    assert len(one) == 12 and one[keys].equals(other[keys])
+    for score in [each for each in metrics.SCORES if each in one]:
+        assert one[score].to_numpy() == pytest.approx(other[score].to_numpy(), rel=2e-3, abs=2e-4), score
+
+
+def test_of_a_batch_only_slices_that_fail_are_lost(reader, capsys):
+    name = reader(
+        "from helpers.methods.zero_filled import reconstruct as plain\nseen = []\n\n"
+        "def reconstruct(kspace, mask):\n    seen.append(float(abs(kspace).max()))\n"
+        "    if seen.index(seen[-1]) == 1:\n        raise ValueError('the second')\n    return plain(kspace, mask)\n",
+        "reader_batch",
+    )
+    words = ["--data", "knee", "--profile", "smoke", "--volumes", "1", "--slices", "4", "--batch", "4"]
+    assert main(["evaluate", name, *words, "--table", "t.csv"]) == 1
+    assert "1 of 4 slices are lost" in capsys.readouterr().err and len(pd.read_csv("t.csv")) == 3
+
+
+def test_a_readers_scan_is_reconstructed_with_what_was_tuned_on_it_or_it_is_said(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(methods, "READERS", tmp_path / "tuned.json")
+    errors.say_once.cache_clear()
+    assert main(["data", "scans", "--source", "knee", "--volumes", "1", "--profile", "smoke"]) == 0
+    command = ["evaluate", "wavelet", "--data", "scans", "--table", "t.csv"]
+    assert main(command) == 0
+    assert "tune wavelet --data scans finds one for these" in capsys.readouterr().err
+    before = pd.read_csv("t.csv")
+    found = {"wavelet": {str(tmp_path / "scans"): {"lam": 3.0}}}
+    (tmp_path / "tuned.json").write_text(json.dumps(found))
+    assert main(command) == 0, "rows of another weight are measured again"
+    after = pd.read_csv("t.csv")
+    assert (after["ssim"] != before["ssim"]).all() and "tuned on drawn" not in capsys.readouterr().err
+    ssim = {}
+    for given in ([], ["--tuned-on", "scans"], ["--tuned-on", "knee"]):
+        assert main(["reconstruct", "scans", "--method", "wavelet", "--slice", "0", "--json", *given]) == 0
+        ssim[" ".join(given)] = json.loads(capsys.readouterr().out)["ssim"]
+    assert ssim[""] == ssim["--tuned-on scans"] != ssim["--tuned-on knee"]

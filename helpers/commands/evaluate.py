@@ -13,6 +13,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import groupby, islice
 from pathlib import Path
 
 from tqdm import tqdm
@@ -43,6 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--slices", type=COUNT, help="at most so many of each volume (default: 2 if drawn, else all)")
     parser.add_argument("--profile", default="laptop", choices=PROFILES, help="size of drawn slices (default: laptop)")
     parser.add_argument("--seed", type=SEED, nargs="+", default=[0], help="seeds of the masks (default: 0)")
+    words = "slices of one volume that are reconstructed at once (default: 1 on a processor, 8 elsewhere)"
+    parser.add_argument("--batch", type=COUNT, help=words)
     add_workers(parser)
     parser.add_argument("--table", type=Path, help="CSV of all rows, resumable")
     parser.add_argument("--json", action="store_true", help="print one JSON object a row of the summary")
@@ -51,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     _outputs.check({"--table": args.table})
     usable(args.device)
+    args.batch = args.batch or (1 if args.device == "cpu" else 8)
     for name in args.methods:
         methods.load(name)  # what is wrong with a name is said before anything is measured
     table, opened = known(args), opened_data(args)
@@ -98,10 +102,25 @@ def opened_data(args: argparse.Namespace) -> dict[str, Sequence[Slice]]:
 def pieces(
     args: argparse.Namespace, opened: Mapping[str, Sequence[Slice]], table: Table, scored: set[str], bar: tqdm
 ) -> Iterator[tuple[None, tuple]]:
-    """A piece for every slice that has a target, which is read once: what is not measured of it yet.
+    """Slices of one volume and size that have a target, as many as --batch, and what is not measured of all of them.
 
-    scored: gets the names of data of which a slice has a target; bar: of the slices that were looked at.
+    Each slice is read once. scored: gets the names of data of which a slice has a target; bar: of the slices that were
+    looked at.
     """
+    for _, alike in groupby(wanted(args, opened, table, scored, bar), key=_alike):
+        while some := list(islice(alike, args.batch)):
+            yield None, ([item for item, _ in some], some[0][1])
+
+
+def _alike(piece: tuple[Slice, list]) -> tuple:
+    item, left = piece
+    return item.seeded_by, item.source, tuple(item.kspace.shape), item.mask is None or item.identity, tuple(left)
+
+
+def wanted(
+    args: argparse.Namespace, opened: Mapping[str, Sequence[Slice]], table: Table, scored: set[str], bar: tqdm
+) -> Iterator[tuple[Slice, list[tuple[str, int, str]]]]:
+    """Every slice that has a target, and what is not measured of it: method, seed, and what its weight was tuned on."""
     have = table.have
     for data, slices in opened.items():
         for item in slices:
@@ -114,19 +133,37 @@ def pieces(
             left = [(name, seed) for name, seed in left if (name, item.identity, seed) not in have]
             have |= {(name, item.identity, seed) for name, seed in left}
             if left:
-                yield None, (item, left)
+                there = item.source
+                yield item, [(name, seed, _tuned_on(name, data, there)) for name, seed in left]
 
 
-def one(device: str, arguments: tuple[Slice, Sequence[tuple[str, int]]]) -> tuple[list[dict], list[tuple[str, str]]]:
-    """The rows of one slice under several methods, each with a seed of its mask; and by method, why there is none."""
-    item, left = arguments
-    item, rows, lost = item.to(device), [], []
-    for name, seed in left:
+def _tuned_on(name: str, data: str, source: str) -> str:
+    return source if data in DRAWN else methods.tuned_on(name, data, source)
+
+
+def one(
+    device: str, arguments: tuple[Sequence[Slice], Sequence[tuple[str, int, str]]]
+) -> tuple[list[dict], list[tuple[str, str]]]:
+    """The rows of a batch of slices under several methods, each with a seed of its mask; and by method, why not."""
+    items, left = arguments
+    items, rows, lost = [item.to(device) for item in items], [], []
+    for name, seed, source in left:
         try:
-            rows += [row | {"seed": seed} for row in evaluate.rows([name], [item], seed=seed)]
-        except BadInput as error:
-            lost.append((name, f"{item.volume}, slice {item.number}: {error}"))
+            rows += [row | {"seed": seed} for row in _rows(name, items, seed, source)]
+        except BadInput:  # of a batch only those slices are lost that fail by themselves
+            for item in items:
+                try:
+                    rows += [row | {"seed": seed} for row in _rows(name, [item], seed, source)]
+                except BadInput as error:
+                    lost.append((name, f"{item.volume}, slice {item.number}: {error}"))
     return rows, lost
+
+
+def _rows(name: str, items: Sequence[Slice], seed: int, source: str) -> list[dict]:
+    if len(items) == 1:
+        return list(evaluate.rows([name], items, source, seed=seed))
+    mask = evaluate.mask_of(items[0], seed=seed)
+    return list(evaluate.measure_batch(name, methods.load(name, source=source), items, mask))
 
 
 def known(args: argparse.Namespace) -> Table:
@@ -139,5 +176,5 @@ def known(args: argparse.Namespace) -> Table:
         KEYS,
         lambda n: provenance(command, args.seed, n, args.device),
         {"profile": args.profile, "code": __version__},
-        {name: methods.depends(name) for name in args.methods},
+        {name: methods.depends(name, [each for each in args.data if each not in DRAWN]) for name in args.methods},
     )

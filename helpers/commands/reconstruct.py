@@ -3,7 +3,7 @@
 FILE is a volume in fastMRI's HDF5 layout, an ISMRMRD scan of mridata.org, or a folder of them. A fully sampled file
 is undersampled by a mask and its image scored against the full data; a file that is undersampled is reconstructed
 under its own mask, and scored where it carries a reference. Regularization weights are those tuned on drawings of
-the file's anatomy, or on --tuned-on.
+the file's anatomy, on the file or its folder where `tune` has found one for these, or on --tuned-on.
 Example: python -m helpers reconstruct brain.h5 --method wavelet --seed 0 1 2 3 4 --json
 """
 
@@ -47,9 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seed", type=SEED, nargs="+", default=[0], help="seeds of the mask, one image each (default: 0)"
     )
     parser.add_argument("--slice", type=INDEX, help="number of the slice, counted from 0 (default: all)")
-    parser.add_argument(
-        "--tuned-on", metavar="SOURCE", help="source whose tuned weights are used (default: the file's)"
-    )
+    words = "source, file or folder whose tuned weights are used (default: the file's own, or else those of its source)"
+    parser.add_argument("--tuned-on", metavar="SOURCE", help=words)
     parser.add_argument(
         "--seconds",
         type=float,
@@ -100,7 +99,8 @@ def rows(args: argparse.Namespace, work: list, device: torch.device, keep: Calla
             if item.target is None:
                 words = f"{path} is undersampled and has no reference: there is nothing to score against"
                 tqdm.write(words, file=sys.stderr)
-            method = methods.load(args.method, source=args.tuned_on or item.source, **fitted(args))
+            source = args.tuned_on or methods.tuned_on(args.method, str(path), item.source)
+            method = methods.load(args.method, source=source, **fitted(args))
             for seed in args.seed if item.mask is None else [None]:
                 mask = item.mask if seed is None else drawn(args, item, seed)
                 start = time.perf_counter()

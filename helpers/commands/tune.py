@@ -2,9 +2,9 @@
 
 Tries a grid of weights on slices that no test uses and keeps the one with the best mean SSIM: of a drawn source in
 helpers/methods/tuned.json, where every command and chapter looks it up; of your file or folder in _build/tuned.json,
-for `reconstruct --tuned-on FOLDER`. Of an un-trained network each setting is tried at other values, one at a time; its
-settings stand in helpers/untrained/recipes.py and are not changed. With --table every score of the sweep is written,
-too. Examples:
+where `evaluate` and `reconstruct` find it when they are given that folder, or what is in it. Of an un-trained network
+each setting is tried at other values, one at a time; its settings stand in helpers/untrained/recipes.py and are not
+changed. With --table every score of the sweep is written, too. Examples:
   python -m helpers tune wavelet tv --source knee brain stanford --volumes 24
   python -m helpers tune convdecoder --source knee brain --volumes 3 --table results/tuning_untrained.csv
 """
@@ -37,7 +37,9 @@ COLUMNS = ["method", "source", "lam", "volume", "slice", "identity", "snr", "ssi
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("methods", nargs="+", metavar="METHOD", help="wavelet, tv, ..., or convdecoder, dip, ...")
-    parser.add_argument("--source", nargs="+", default=["knee"], help="sources, files or folders (default: knee)")
+    parser.add_argument(
+        "--source", "--data", nargs="+", default=["knee"], help="sources, files or folders (default: knee)"
+    )
     parser.add_argument("--volumes", type=COUNT, default=24, help="training volumes, one slice of each (default: 24)")
     parser.add_argument("--profile", default="laptop", choices=PROFILES, help="size of drawn slices (default: laptop)")
     parser.add_argument("--seed", type=SEED, default=0, help="seed of the masks (default: 0)")

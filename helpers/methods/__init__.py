@@ -6,7 +6,7 @@ image   (..., y, x) real magnitude on the full grid, in the units of kspace
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from importlib import import_module
@@ -119,11 +119,28 @@ def tuned(name: str, source: str) -> dict:
     return values[source]
 
 
-def depends(name: str) -> dict:
+def tuned_on(name: str, data: str, source: str) -> str:
+    """On what the weight was tuned with which a method runs on a reader's file or folder: itself, or its source.
+
+    It is the data, or a folder that they are in, where `tune` has found a weight for that; else `source`, that of its
+    slices, as is said on standard error. `source` for methods without a weight.
+    """
+    entry = _find(name)
+    if entry is None or entry.weight is None:
+        return source
+    path, known = Path(data).resolve(), _tuned(entry.weight, READERS)
+    if found := next((str(each) for each in (path, *path.parents) if str(each) in known), None):
+        return found
+    words = f"{name} runs on {data} with the weight that was tuned on drawn slices ({source})"
+    say_once(f"{words}; python -m helpers tune {name} --data {data} finds one for these")
+    return source
+
+
+def depends(name: str, data: Sequence[str] = ()) -> dict:
     """What the images of a method depend on, beside the measurement and the code of this package: plain values.
 
     The checksums of a network's weights, lambda by source, the settings of an un-trained fit, or the checksum of the
-    file that a reader's own function is in.
+    file that a reader's own function is in. data: a reader's files and folders, whose own lambda counts, too.
     """
     if name in NETWORKS:
         return {each: depends(each) for each in zoo.names() if each.startswith(f"{name}-")}
@@ -133,7 +150,9 @@ def depends(name: str) -> dict:
     if entry is None:
         return {"file": own.checksum(name)} if ":" in name else {}
     if entry.weight:
-        return {"lam": {source: found["lam"] for source, found in _tuned(entry.weight, TUNED).items()}}
+        theirs = [each for each in data if str(Path(each).resolve()) in _tuned(entry.weight, READERS)]
+        lam = {source: found["lam"] for source, found in _tuned(entry.weight, TUNED).items()}
+        return {"lam": lam | {each: tuned(name, each)["lam"] for each in theirs}}
     return asdict(FITS[name]) if name in FITS else {}
 
 
