@@ -10,6 +10,7 @@ Example: python -m helpers report my_module:reconstruct --quick --out report
 import argparse
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -87,12 +88,13 @@ def _measured(args: argparse.Namespace, name: str, part: report.Part) -> str:
     for source in part.shipped:  # tables that are gone on with
         for path in (source, source.with_suffix(".json")):
             if not (args.out / path.name).exists():
-                shutil.copyfile(path, args.out / path.name)
+                with written_aside(args.out / path.name) as part_of_it:
+                    shutil.copyfile(path, part_of_it)
     words = [*part.words, "--profile", args.profile, "--seed", str(args.seed), "--limit", f"{args.limit:g}"]
     words += ["--jobs", str(args.jobs), "--device", args.device]
     words += ["--scheduler", args.scheduler] if args.scheduler else []
-    print(f"{name}: python -m helpers {shlex.join(words)}", file=sys.stderr)
     words = [each.replace(report.OUT, str(args.out)) for each in words]
+    print(f"{name}: python -m helpers {shlex.join(words)}", file=sys.stderr)
     command = [sys.executable, "-m", "helpers", *words]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as child:
         said = b""
@@ -103,8 +105,10 @@ def _measured(args: argparse.Namespace, name: str, part: report.Part) -> str:
     lines = [line.strip() for line in said.decode(errors="replace").replace("\r", "\n").splitlines() if line.strip()]
     if child.returncode == 0:
         return ""
-    if child.returncode in (130, 143) or child.returncode < 0:
+    if child.returncode in (130, 143, -signal.SIGINT, -signal.SIGTERM):
         raise KeyboardInterrupt
+    if child.returncode < 0:
+        return f"its process was ended by signal {-child.returncode}, as for want of memory"
     return next((line for line in reversed(lines) if "lost" in line or child.returncode != 1), lines[-1])
 
 
@@ -112,7 +116,11 @@ def page(folder: Path) -> None:
     """Make the page of a report: the notebook, run on its folder, as HTML that needs nothing beside."""
     folder = folder.resolve()
     executed, part, log = (folder / f"report.{ending}" for ending in ("ipynb", "part.ipynb", "log"))
-    notebooks.run(BOOK / "report.ipynb", part, log, {"folder": str(folder)})
+    try:
+        notebooks.run(BOOK / "report.ipynb", part, log, {"folder": str(folder)})
+    except Exception as error:  # whatever it was; the traceback stays in the notebook
+        why = [line.strip() for line in str(error).splitlines() if line.strip()][-1:] or [type(error).__name__]
+        raise BadInput(f"the page could not be made ({why[0]}), see {part}; tables and card are there") from error
     part.replace(executed)
     log.unlink(missing_ok=True)
     with written_aside(folder / reported.PAGE) as part:

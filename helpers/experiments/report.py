@@ -16,7 +16,7 @@ from helpers.methods.limited import Limited, allowing
 from helpers.places import RESULTS
 from helpers.profiles import profile
 
-OUT = "OUT"  # what stands for the folder of the report in the words of a command
+OUT = "{out}"  # what stands for the folder of the report in the words of a command
 SHIPPED = "laptop"  # profile of the slices that the methods of this package were measured on
 STARTING = 8  # seconds that a command takes to begin, and the page to be made
 TRIES = 3  # slices of which one has to be reconstructed
