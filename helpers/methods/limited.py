@@ -18,6 +18,7 @@ from torch import Tensor
 
 from helpers.errors import BadInput
 
+PATIENCE = 5  # seconds until a thread whose pipes are closed has ended
 IMAGE, GRADIENT = 0, 1  # what is asked for
 DONE, PASSES, SENTENCE = 0, 1, 2  # an answer, an image through which a gradient passes, or why there is none
 SECONDS: ContextVar[float | None] = ContextVar("seconds that an image of a reader's method may take", default=None)
@@ -79,7 +80,8 @@ class Limited:
             self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             self._device = device
         answers: Queue = Queue()
-        Thread(target=self._asked, args=(kind, arrays, first, answers), daemon=True).start()
+        asking = Thread(target=self._asked, args=(kind, arrays, first, answers), daemon=True)
+        asking.start()
         images = prod(arrays[0].shape[:-3])
         try:
             if first and answers.get() is None:  # ready: what it imports is not counted
@@ -91,6 +93,8 @@ class Limited:
         except BaseException:
             self.end()
             raise
+        finally:
+            asking.join(PATIENCE)  # its pipes are read, or closed; of a thread that is left at exit torch aborts the process
         if answer is None:
             code = self._child.wait()
             raise BadInput(f"{self.name} ended its process with code {code}")
