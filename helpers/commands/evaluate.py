@@ -147,23 +147,20 @@ def one(
     """The rows of a batch of slices under several methods, each with a seed of its mask; and by method, why not."""
     items, left = arguments
     items, rows, lost = [item.to(device) for item in items], [], []
-    for name, seed, source in left:
+
+    def measured(some: Sequence[Slice], name: str, seed: int, source: str) -> list[dict]:
+        mask = evaluate.mask_of(some[0], seed=seed)
         try:
-            rows += [row | {"seed": seed} for row in _rows(name, items, seed, source)]
-        except BadInput:  # of a batch only those slices are lost that fail by themselves
-            for item in items:
-                try:
-                    rows += [row | {"seed": seed} for row in _rows(name, [item], seed, source)]
-                except BadInput as error:
-                    lost.append((name, f"{item.volume}, slice {item.number}: {error}"))
+            return list(evaluate.measure_batch(name, methods.load(name, source=source), some, mask))
+        except BadInput as error:
+            if len(some) > 1:  # only those are lost that fail by themselves
+                return [row for item in some for row in measured([item], name, seed, source)]
+            lost.append((name, f"{some[0].volume}, slice {some[0].number}: {error}"))
+            return []
+
+    for name, seed, source in left:
+        rows += [row | {"seed": seed} for row in measured(items, name, seed, source)]
     return rows, lost
-
-
-def _rows(name: str, items: Sequence[Slice], seed: int, source: str) -> list[dict]:
-    if len(items) == 1:
-        return list(evaluate.rows([name], items, source, seed=seed))
-    mask = evaluate.mask_of(items[0], seed=seed)
-    return list(evaluate.measure_batch(name, methods.load(name, source=source), items, mask))
 
 
 def known(args: argparse.Namespace) -> Table:

@@ -75,6 +75,9 @@ def measure_batch(name: str, method: Method, items: Sequence[Slice], mask: Tenso
 
     seconds: of the batch, over its slices.
     """
+    if len(items) == 1:
+        yield measure(name, method, items[0], mask)
+        return
     start = time.perf_counter()
     images = called(method, mask * torch.stack([item.kspace for item in items]), mask)
     seconds = (time.perf_counter() - start) / len(items)
@@ -104,13 +107,12 @@ def scored(name: str, item: Slice, mask: Tensor, image: Tensor, seconds: float) 
 def rows(
     chosen: Mapping[str, Method] | Iterable[str],
     slices: Iterable[Slice],
-    source: str = "",
     **mask_options,
 ) -> Iterator[dict]:
     """Every chosen method on every slice that has a target: one row each, as it comes.
 
-    chosen: functions by name, or names of methods, which are then loaded with the parameters tuned on `source`, "" for
-    the slice's own; mask_options as for `mask_of`.
+    chosen: functions by name, or names of methods, which are then loaded with the parameters tuned on the slice's own
+    source; mask_options as for `mask_of`.
     """
     named = isinstance(chosen, Mapping)
     for item in slices:
@@ -118,7 +120,7 @@ def rows(
             continue
         mask = mask_of(item, **mask_options)
         for name in chosen:
-            method = chosen[name] if named else methods.load(name, source=source or item.source)
+            method = chosen[name] if named else methods.load(name, source=item.source)
             yield measure(name, method, item, mask)
 
 

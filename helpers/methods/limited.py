@@ -11,6 +11,7 @@ from math import prod
 from queue import Empty, Queue
 from threading import Thread
 from typing import BinaryIO
+from weakref import finalize
 
 import numpy as np
 import torch
@@ -65,11 +66,7 @@ class Limited:
     def end(self) -> None:
         """End the process, whatever it does."""
         if self._child is not None:
-            with suppress(OSError), self._child as child:  # which closes its pipes, and what waits in them is lost
-                child.kill()
-
-    def __del__(self) -> None:
-        self.end()
+            _end(self._child)
 
     def _answer(self, kind: int, *arrays: Tensor) -> tuple[int, Tensor]:
         device = str(arrays[0].device)
@@ -78,6 +75,7 @@ class Limited:
             self.end()
             command = [sys.executable, "-m", "helpers.methods.served", self.name, device]
             self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            finalize(self, _end, self._child)  # at exit at the latest
             self._device = device
         answers: Queue = Queue()
         asking = Thread(target=self._asked, args=(kind, arrays, first, answers), daemon=True)
@@ -94,7 +92,7 @@ class Limited:
             self.end()
             raise
         finally:
-            asking.join(PATIENCE)  # its pipes are read, or closed; of a thread that is left at exit torch aborts the process
+            asking.join(PATIENCE)  # its pipes are read, or closed; with a thread left at exit torch aborts the process
         if answer is None:
             code = self._child.wait()
             raise BadInput(f"{self.name} ended its process with code {code}")
@@ -127,6 +125,11 @@ class _Through(torch.autograd.Function):
     @staticmethod
     def backward(context, along: Tensor) -> tuple[Tensor, None, None, None]:
         return context.method.gradient(*context.saved_tensors, along), None, None, None
+
+
+def _end(child: subprocess.Popen) -> None:
+    with suppress(OSError), child:  # which closes its pipes, and what waits in them is lost
+        child.kill()
 
 
 def write(stream: BinaryIO, array: np.ndarray) -> None:
