@@ -23,7 +23,7 @@ def things() -> None:
 def room(name: str) -> None:
     """Show what is done in a folder of the package: a line a file, and a line a public function or class of it."""
     folder = PACKAGE / name
-    lines = [_first(ast.parse((folder / "__init__.py").read_text("utf8"))), ""]
+    lines = [f"### {name}", "", _first(ast.parse((folder / "__init__.py").read_text("utf8"))), ""]
     for path in sorted(folder.rglob("*.py")):
         tree = ast.parse(path.read_text("utf8"))
         if path.name == "__init__.py":
