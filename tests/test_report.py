@@ -136,6 +136,17 @@ def test_a_folder_that_cannot_be_written_is_told(made):
     assert done.returncode == 2 and len(done.stderr.strip().splitlines()[-1]) < 300 and "/proc" in done.stderr
 
 
+def test_a_reader_with_few_volumes_is_asked_for_no_more(tmp_path):
+    assert main(["data", str(tmp_path), "--volumes", "2", "--slices", "1", "--profile", "smoke"]) == 0
+    for quick, one in ((True, "audit"), (False, "")):
+        plan = report.plan("zero-filled", str(tmp_path), quick, "smoke")
+        for name in ("factors", "transfer", "audit"):
+            at = plan[name].words.index("--volumes") + 1
+            assert plan[name].words[at] == ("1" if name == one else "2")
+        whole = (report.QUICK if quick else report.WHOLE)["transfer"]
+        assert plan["transfer"].size.images == round(2 / whole.volumes * whole.images)
+
+
 @pytest.mark.slow
 def test_shipped_numbers_stand_beside_those_of_the_example():
     """Its rows and ours are of the same slices."""

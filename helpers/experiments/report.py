@@ -10,7 +10,7 @@ from pathlib import Path
 from helpers import methods
 from helpers.data import open_data
 from helpers.errors import BadInput
-from helpers.experiments import pathologies
+from helpers.experiments import pathologies, transfer
 from helpers.experiments.evaluate import mask_of, reconstruct
 from helpers.methods.limited import Limited, allowing
 from helpers.places import RESULTS
@@ -26,27 +26,43 @@ PEERS = (*BESIDE, "tv", "unet", "varnet")  # measured beside it on a reader's da
 
 @dataclass(frozen=True)
 class Size:
-    """How much of a part is measured: options of its command; about how many images; and seconds for all else."""
+    """How much of a part is measured: options of its command; about how many images; and seconds for all else.
+
+    volumes: that its command asks for and would refuse to do without, None where it takes what there is
+    """
 
     options: str
     images: int
     others: float
+    volumes: int | None = None
+
+    def of(self, volumes: int) -> "Size":
+        """The same of at most so many volumes."""
+        if self.volumes is None or self.volumes <= volumes:
+            return self
+        share = volumes / self.volumes
+        return Size(self.options, round(share * self.images), share * self.others, volumes)
+
+    @property
+    def words(self) -> list[str]:
+        """Of the command."""
+        return shlex.split(self.options) + ([] if self.volumes is None else ["--volumes", str(self.volumes)])
 
 
 # images and seconds: of a method that counts its calls and takes no time, one with gradients, on one core
 QUICK = {
     "quality": Size("--volumes 6 --slices 1", 12, 18),
-    "factors": Size("--factors noise acceleration --volumes 3", 27, 5),
-    "transfer": Size("--eps 0.02 --volumes 3", 580, 35),
-    "audit": Size("--eps 0.02 --volumes 1", 510, 18),
+    "factors": Size("--factors noise acceleration", 27, 5, 3),
+    "transfer": Size("--eps 0.02", 580, 35, 3),
+    "audit": Size("--eps 0.02", 510, 18, 1),
     "shifts": Size("--sides in out --volumes 4", 32, 7),
     "features": Size("--only pathologies hidden --findings 6 --sought 1", 120, 40),
 }
 WHOLE = {
     "quality": Size("", 80, 120),
-    "factors": Size("", 470, 90),
-    "transfer": Size("", 9_600, 580),
-    "audit": Size("", 4_600, 160),
+    "factors": Size("", 470, 90, 10),
+    "transfer": Size("", 9_600, 580, 10),
+    "audit": Size("", 4_600, 160, 3),
     "shifts": Size("--sides in out", 160, 40),
     "features": Size("--only pathologies hidden curves", 5_000, 900),
 }
@@ -108,9 +124,13 @@ def plan(name: str, data: str | None, quick: bool, size: str = SHIPPED) -> dict[
     beside = [] if known else peers
     where = [] if drawn else ["--data", data, "--acquisition", ""]
     sizes = QUICK if quick else WHOLE
+    if not drawn:
+        most = max(part.volumes or 0 for part in sizes.values())
+        there = len(transfer.held_out(data, size, most, ""))
+        sizes = {part: each.of(there) for part, each in sizes.items()}
 
     def words(command: str, part: str, *more: str) -> list[str]:
-        return [command, *more, *shlex.split(sizes[part].options), "--table", f"{OUT}/{part}.csv"]
+        return [command, *more, *sizes[part].words, "--table", f"{OUT}/{part}.csv"]
 
     sources = ["knee", "brain"] if drawn else [data]
     shifted = ["--protocol", "corrected"] if drawn else ["--from", "knee", "--to", data]
@@ -125,7 +145,7 @@ def plan(name: str, data: str | None, quick: bool, size: str = SHIPPED) -> dict[
     }
     common = ["features", "--families", name, *beside, "--methods", name, "--protocol", "corrected"]
     common += [] if drawn else ["--data", data]
-    found["features"] = [*common, *shlex.split(sizes["features"].options), "--tables", OUT]
+    found["features"] = [*common, *sizes["features"].words, "--tables", OUT]
     if not drawn and not _annotated(data):
         del found["features"]
     shipped = {"shifts": [RESULTS / "hard.csv"]} if known else {}

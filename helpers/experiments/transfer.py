@@ -27,20 +27,25 @@ PROTOCOLS = ("corrected", "published")
 KEYS = ["protocol", "identity"]  # what is measured in one piece: what is found at one strength counts at the next
 
 
-def slices(data: str = "knee", size: str = "laptop", count: int = COUNT, acquisition: str | None = None) -> list[Slice]:
-    """The middle slices of the first held-out volumes of an acquisition, one a volume; BadInput where there are fewer.
-
-    An acquisition "" is any, None `data.default_acquisition`.
-    """
-    acquisition = default_acquisition(data) if acquisition is None else acquisition
+def held_out(data: str, size: str, count: int, acquisition: str) -> list[Slice]:
+    """The middle slices of the first held-out volumes of an acquisition, one a volume, at most count; "" is any."""
     found: dict[str, Slice] = {}
     for item in open_data(data, profile=profile(size), split="test", volumes=8 * count, slices=1):
         if acquisition in (item.acquisition, "") and item.target is not None:
             found.setdefault(item.volume, item)
         if len(found) == count:
-            return list(found.values())
-    kind = acquisition or "any kind"
-    raise BadInput(f"{data} has {len(found)} volumes of {kind} with a reference, not {count}; ask for fewer")
+            break
+    return list(found.values())
+
+
+def slices(data: str = "knee", size: str = "laptop", count: int = COUNT, acquisition: str | None = None) -> list[Slice]:
+    """Those of `held_out`; BadInput where there are fewer than count. Acquisition None: `data.default_acquisition`."""
+    acquisition = default_acquisition(data) if acquisition is None else acquisition
+    found = held_out(data, size, count, acquisition)
+    if len(found) < count:
+        kind = acquisition or "any kind"
+        raise BadInput(f"{data} has {len(found)} volumes of {kind} with a reference, not {count}; ask for fewer")
+    return found
 
 
 def rows(

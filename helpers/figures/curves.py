@@ -133,6 +133,9 @@ def intervals(
         axes.text(1.01, g * (len(methods) + 1) + (len(methods) - 1) / 2, group, transform=axes.get_yaxis_transform())
     axes.set_yticks(ticks, labels)
     axes.invert_yaxis()
+    if score.startswith("ssim"):  # of a few volumes intervals reach beyond
+        low, high = axes.get_xlim()
+        axes.set_xlim(max(low, 0), min(high, 1))
     axes.set_xlabel(f"{words or SCORES[score]} (mean, 95 % interval; n = {_counts(found)})")
     return figure
 

@@ -17,7 +17,8 @@ def part(
     """Show a part of a report: what is drawn of its table, or why there is none.
 
     draws: functions of the table that give a figure, which is kept as figures/CALLED.png and .pdf in the folder of the
-    report, numbered from the second on; a table; or a sentence. called: by default as the table.
+    report, numbered from the second on; a table, left out where it is empty; or a sentence. called: by default as the
+    table.
     """
     rows, name = report.table(table), called or table
     if len(rows) == 0:
@@ -31,7 +32,7 @@ def part(
             keep(report, made, name if number == 1 else f"{name}-{number}")
         if isinstance(made, str):
             say(made)
-        else:
+        elif not isinstance(made, pd.DataFrame) or len(made):
             display(made)
         plt.close("all")
 
