@@ -5,6 +5,7 @@ Tables go to standard output, words and progress to standard error. Exit code 2 
 
 import argparse
 import ast
+import errno
 import importlib
 import os
 import signal
@@ -65,7 +66,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MemoryError:
         sentence = "there is not enough memory for this; take smaller data, a smaller profile or one slice"
     except OSError as error:
-        sentence = f"{error.filename or 'the system'}: {error.strerror or error}; check the path and its permissions"
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        advice = "make room and give the same command again" if full else "check the path and its permissions"
+        sentence = f"{error.filename or 'the system'}: {error.strerror or error}; {advice}"
     print(" ".join(sentence.split()), file=sys.stderr)
     return 2
 

@@ -1,5 +1,6 @@
 """No output is an input, another output, or a file of somebody else: one sentence, and all files stay as they are."""
 
+import errno
 import json
 import os
 import struct
@@ -217,3 +218,14 @@ def test_a_pipe_is_no_file(scan, capsys):
 def test_other_endings_of_hdf5_are_read_too(scan, ending):
     (scan / "scan.h5").rename(scan / f"scan.{ending}")
     assert len(open_data(scan)) == 1
+
+
+def test_a_full_disk_is_told_by_its_name(scan, capsys, monkeypatch):
+    """One sentence that says what to do, and no table of one row and a half."""
+
+    def full(path, part):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("os.replace", full)
+    sentence = refused(scan, capsys, *TABLES["evaluate"], "--table", "made.csv")
+    assert "No space left" in sentence and sentence.endswith("make room and give the same command again")
