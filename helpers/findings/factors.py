@@ -6,6 +6,7 @@ import pandas as pd
 
 from helpers import stats
 from helpers.findings import verdicts
+from helpers.findings.verdicts import Measured
 from helpers.shifts.factors import FACTORS, in_words
 
 # of methods: does the first lose more?
@@ -42,13 +43,12 @@ def judged(lost: Mapping[str, pd.DataFrame], pairs: Sequence[tuple[str, str]] = 
     Empty where no pair was measured.
     """
     more = {
-        (words, f"{a} loses more than {b}"): _mean(drops[a] - drops[b])
+        (words, f"{a} loses more than {b}"): Measured.mean(_mean(drops[a] - drops[b]))
         for words, drops in lost.items()
         for a, b in pairs
         if {a, b} <= set(drops)
     }
-    said = verdicts.verdicts(list(more.values()))
-    cells = {key: f"{more[key]}: {verdicts.worded(*each)}" for key, each in zip(more, said)}
+    cells = verdicts.cells(more)
     wide = pd.DataFrame(index=pd.Index(list(lost), name="at the worst level"))
     for words, column in cells:
         wide.loc[words, column] = cells[words, column]

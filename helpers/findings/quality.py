@@ -8,6 +8,7 @@ import pandas as pd
 from helpers import stats
 from helpers.findings import verdicts
 from helpers.findings.shipped import table
+from helpers.findings.verdicts import Measured
 from helpers.mri import metrics
 
 
@@ -58,9 +59,10 @@ def claims(
             row |= {metrics.SCORES[score]: stats.difference(group, better, worse, score) for score in scores}
             gain = row[metrics.SCORES[scores[0]]]
             rows.append(row | {"slices": gain.n, "volumes": gain.volumes})
-    cells = [(row, metrics.SCORES[score]) for row in rows for score in scores]
-    for (row, score), said in zip(cells, verdicts.verdicts([row[score] for row, score in cells], margin)):
-        row[score] = f"{row[score]}: {verdicts.worded(*said)}"
+    names = [metrics.SCORES[score] for score in scores]
+    gains = {(n, name): Measured.mean(row[name], margin) for n, row in enumerate(rows) for name in names}
+    for (n, name), said in verdicts.cells(gains).items():
+        rows[n][name] = said
     return pd.DataFrame(rows, columns=list(rows[0]) if rows else ["claim", by]).set_index(["claim", by])
 
 

@@ -13,6 +13,7 @@ from helpers.experiments.report import PEERS, SHIPPED
 from helpers.files import written_aside
 from helpers.findings import cards, quality, shipped, transfer, verdicts
 from helpers.findings.cards import DRAWN, NEEDED
+from helpers.findings.verdicts import Measured
 from helpers.mri import metrics
 from helpers.places import RESULTS
 from helpers.shifts.factors import in_words
@@ -161,9 +162,8 @@ def more_robust(table: pd.DataFrame, name: str, score: str = "ssim") -> pd.DataF
             both = (rows[other] - rows[name]).dropna()
             if len(both):
                 key = (f"{name} loses less than {other}", strength)
-                less[key] = stats.interval(both, both.index.get_level_values("volume"))
-    said = verdicts.verdicts(list(less.values()))
-    cells = {key: f"{less[key]}: {verdicts.worded(*each)}" for key, each in zip(less, said)}
+                less[key] = Measured.mean(stats.interval(both, both.index.get_level_values("volume")))
+    cells = verdicts.cells(less)
     found = pd.Series(cells, dtype=object, index=pd.MultiIndex.from_tuples(cells) if cells else None)
     words = f"claim, in {metrics.SCORES[score]}"
     return found.unstack(sort=False).fillna("not measured").rename_axis(words) if cells else pd.DataFrame()

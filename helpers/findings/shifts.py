@@ -114,9 +114,7 @@ def paired(rows: pd.DataFrame, family: str, before: str, after: str, score: str 
 
 def above_zero(measured: Mapping[str, stats.Interval], words: str) -> pd.DataFrame:
     """The verdicts on numbers of which it is claimed that they are above zero, judged together: a row each."""
-    said = verdicts.verdicts(list(measured.values()))
-    cells = {name: f"{each}: {verdicts.worded(*both)}" for (name, each), both in zip(measured.items(), said)}
-    return pd.DataFrame({words: cells})
+    return pd.DataFrame({words: verdicts.cells({name: Measured.mean(each) for name, each in measured.items()})})
 
 
 def worst(rows: pd.DataFrame, other: pd.DataFrame, family: str, count: int, score: str = "ssim") -> list[str]:
@@ -154,8 +152,7 @@ def judged(
         for score in scores if len(rows) else ():
             column = f"{protocol}, {metrics.SCORES[score]}"
             for name, lost in drops(rows, score).items():
-                said = "supported" if lost.mean > 0 else "contradicted"
-                claims[f"{name} loses", column] = Measured(str(lost), lost.volumes, lost.p_value(), said)
+                claims[f"{name} loses", column] = Measured.mean(lost)
             claims[f"all lose alike, to {margin:g}", column] = _alike(differences(rows, score), margin)
             drawn, volumes = _lines(rows, score), min(rows.groupby("side")["volume"].nunique())
             for words, number in (("scores in and out lie on a line", "r"), ("the ranking is kept", NUMBERS[-1])):
@@ -198,12 +195,12 @@ def closed(rows: pd.DataFrame, pairs: Mapping[str, str], score: str = "ssim") ->
     base = rows[rows["variant"] == BASE]
     lost, more = drops(base, score), differences(base, score)
     more |= {(b, a): replace(gap, mean=-gap.mean) for (a, b), gap in more.items()}
-    there = {(its_own, other): more[other, its_own] for its_own, other in pairs.items() if (other, its_own) in more}
+    there = {each: Measured.mean(more[each[::-1]]) for each in pairs.items() if each[::-1] in more}
     found = {}
-    for (its_own, other), said in zip(there, verdicts.verdicts(list(there.values()))):
+    for (its_own, other), said in verdicts.cells(there).items():
         words = f"tuned on the scan, {other} loses less than tuned on the first side"
         found[words] = {"tuned on the scan loses": lost[its_own], "tuned on the first side loses": lost[other]}
-        found[words]["more"] = f"{there[its_own, other]}: {verdicts.worded(*said)}"
+        found[words]["more"] = said
     return pd.DataFrame.from_dict(found, orient="index").rename_axis("claim")
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from helpers.stats import LEVEL, Interval, holm
+from helpers.stats import LEVEL, Gap, Interval, holm
 
 LEAST = 6  # volumes; with fewer, intervals of skewed scores cover too little to tell
 ALONE = "without Holm's correction"
@@ -33,6 +33,12 @@ class Measured:
     volumes: int
     p: float
     said: str
+
+    @classmethod
+    def mean(cls, found: Interval | Gap, margin: float = 0.0) -> "Measured":
+        """That a mean is above a margin."""
+        said = "supported" if found.mean > margin else "contradicted"
+        return cls(f"{found}", found.volumes, found.p_value(margin), said)
 
     @classmethod
     def above(cls, value: float, low: float, high: float, p: float, volumes: int) -> "Measured":
