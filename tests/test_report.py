@@ -11,6 +11,7 @@ import pytest
 
 from helpers.__main__ import main
 from helpers.experiments import report
+from helpers.experiments.report import Tried
 from helpers.findings import cards
 from helpers.findings.reported import Report
 
@@ -36,6 +37,7 @@ def sleeps(kspace, mask):
     time.sleep(600)
 """
 QUICK = ["--quick", "--profile", "smoke"]
+FAST = Tried(0, False, None)
 FEW = {"quality", "factors"}
 
 
@@ -77,7 +79,7 @@ def test_it_has_a_page_tables_figures_and_a_card(made):
 @pytest.mark.slow
 def test_images_are_about_as_many_as_was_said(made):
     counted = len((made / "seen.txt").read_text())
-    said = sum(part.size.images for part in report.plan("mine:counts", None, True, "smoke").values())
+    said = sum(size.images for size in report.QUICK.values())
     assert counted < said < 2.5 * counted, "what passes no gradient needs fewer"
 
 
@@ -97,8 +99,8 @@ def test_what_was_measured_is_not_measured_again(made):
 @pytest.mark.slow
 def test_a_method_that_fails_on_one_slice_in_ten_loses_those(made, monkeypatch):
     """Of two parts only: the others take minutes, and are told what was lost by the same lines."""
-    parts = {name: part for name, part in report.plan("mine:fails", None, True, "smoke").items() if name in FEW}
-    monkeypatch.setattr(report, "plan", lambda *_: parts)
+    few = {name: size for name, size in report.QUICK.items() if name in FEW}
+    monkeypatch.setattr(report, "sizes", lambda *_: few)
     monkeypatch.chdir(made)
     monkeypatch.setattr(sys, "path", ["", *sys.path])
     assert main(["report", "mine:fails", *QUICK, "--out", "fails"]) == 1
@@ -139,12 +141,27 @@ def test_a_folder_that_cannot_be_written_is_told(made):
 def test_a_reader_with_few_volumes_is_asked_for_no_more(tmp_path):
     assert main(["data", str(tmp_path), "--volumes", "2", "--slices", "1", "--profile", "smoke"]) == 0
     for quick, one in ((True, "audit"), (False, "")):
-        plan = report.plan("zero-filled", str(tmp_path), quick, "smoke")
+        sizes = report.sizes(str(tmp_path), quick, "smoke", FAST, 1)
+        plan = report.plan("zero-filled", str(tmp_path), sizes, "smoke")
         for name in ("factors", "transfer", "audit"):
             at = plan[name].words.index("--volumes") + 1
             assert plan[name].words[at] == ("1" if name == one else "2")
         whole = (report.QUICK if quick else report.WHOLE)["transfer"]
-        assert plan["transfer"].size.images == round(2 / whole.volumes * whole.images)
+        assert sizes["transfer"].images == round(2 / whole.volumes * whole.images)
+
+
+def test_a_quick_report_on_a_slow_method_leaves_out_what_takes_longest():
+    """First of the attack, then the audit; the whole report is cut by nothing, and never more than it has to be."""
+    seen = []
+    for seconds in (0, 0.1, 0.2, 0.4, 0.8, 5):
+        slow = Tried(seconds, True, None)
+        sizes = report.sizes(None, True, "laptop", slow, 2)
+        assert report.sizes(None, False, "laptop", slow, 2) == report.WHOLE
+        seen.append((sizes["transfer"].volumes, "audit" in sizes))
+        if seen[-1] != (1, False):
+            assert report.seconds(sizes, slow, 2) <= report.QUICKLY
+    assert seen == sorted(seen, reverse=True) and seen[0] == (3, True) and seen[-1] == (1, False)
+    assert len(set(seen)) > 2, "it is cut step by step"
 
 
 @pytest.mark.slow

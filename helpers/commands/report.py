@@ -33,7 +33,7 @@ LIMIT = 60.0  # seconds an image
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("method", help="MODULE:FUNCTION of your own, or the name of one of ours")
     parser.add_argument("--data", help="a file or folder of yours (default: drawn knees, brains and others)")
-    parser.add_argument("--quick", action="store_true", help="few slices, so that a fast method takes some minutes")
+    parser.add_argument("--quick", action="store_true", help="few slices, of a slow method fewer, for some minutes")
     parser.add_argument("--about", default="", help="a sentence for the card, with where the code is to be had")
     parser.add_argument("--profile", default="laptop", choices=PROFILES, help="size of drawn slices (default: laptop)")
     parser.add_argument("--seed", type=SEED, default=0, help="of masks, noise and starts (default: 0)")
@@ -47,12 +47,13 @@ def run(args: argparse.Namespace) -> int:
     _outputs.check({"--out": args.out / reported.CARD})
     methods.load(args.method, source="knee")  # what is wrong with a name is said before anything is measured
     tried = report.tried(args.method, args.data, args.profile, args.limit, args.seed)
-    plan = report.plan(args.method, args.data, args.quick, args.profile)
+    sizes = report.sizes(args.data, args.quick, args.profile, tried, args.jobs)
     words = f"{tried.seconds:.2g} s an image, " + (f"{tried.memory:.0f} MB, " if tried.memory else "")
     words += "gradients pass" if tried.gradient else "no gradients, so that it is attacked without"
-    minutes = report.seconds(plan, tried, args.jobs) / 60
+    minutes = report.seconds(sizes, tried, args.jobs) / 60
     print(f"{args.method}: {words}; this takes about {max(minutes, 2):.0f} minutes", file=sys.stderr)
     args.out.mkdir(parents=True, exist_ok=True)
+    plan = report.plan(args.method, args.data, sizes, args.profile)
     lost = {name: sentence for name, part in plan.items() if (sentence := _measured(args, name, part))}
     tables = reported.tables(args.out)
     if not len(tables.get("quality", ())):

@@ -1,5 +1,6 @@
 """A report on one method: a trial of it, the commands that measure it, and how long they will take."""
 
+import math
 import shlex
 import time
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,10 @@ from helpers.profiles import profile
 OUT = "{out}"  # what stands for the folder of the report in the words of a command
 SHIPPED = "laptop"  # profile of the slices that the methods of this package were measured on
 STARTING = 8  # seconds that a command takes to begin, and the page to be made
+QUICKLY = 300  # seconds that a quick report may take
+# what a quick report on a slow method is cut by, one after the other until it takes so long: the volumes of a part
+CUTS = (("transfer", 2), ("audit", 0), ("transfer", 1))
+ATTACKS = ("transfer", "audit", "features")  # parts that take gradients, where the method passes any
 TRIES = 3  # slices of which one has to be reconstructed
 BESIDE = ("zero-filled", "wavelet")  # measured with it wherever its time is: speed is a ratio
 PEERS = (*BESIDE, "tv", "unet", "varnet")  # measured beside it on a reader's data, where no table knows them
@@ -42,6 +47,11 @@ class Size:
             return self
         share = volumes / self.volumes
         return Size(self.options, round(share * self.images), share * self.others, volumes)
+
+    def seconds(self, image: float, jobs: int) -> float:
+        """About how long it takes; a part with volumes is worked on by one process each."""
+        rounds = self.volumes and math.ceil(self.volumes / jobs) / self.volumes
+        return (rounds or 1 / jobs) * (self.others + self.images * image) + STARTING
 
     @property
     def words(self) -> list[str]:
@@ -76,7 +86,6 @@ class Part:
     """
 
     words: Sequence[str]
-    size: Size
     shipped: Sequence[Path] = ()
 
 
@@ -112,51 +121,55 @@ def tried(name: str, data: str | None, size: str, limit: float, seed: int = 0) -
     raise BadInput(wrong)
 
 
-def plan(name: str, data: str | None, quick: bool, size: str = SHIPPED) -> dict[str, Part]:
-    """The parts of a report by name.
+def sizes(data: str | None, quick: bool, size: str, tried: Tried, jobs: int) -> dict[str, Size]:
+    """How much of each part is measured: no more volumes than a reader has, and quick, not much longer than QUICKLY."""
+    found = QUICK if quick else WHOLE
+    if data is not None:
+        most = max(part.volumes or 0 for part in found.values())
+        there = len(transfer.held_out(data, size, most, ""))
+        found = {part: each.of(there) for part, each in found.items() if part != "features" or _annotated(data)}
+    for part, volumes in CUTS if quick else ():
+        if seconds(found, tried, jobs) > QUICKLY:
+            cut = found | {part: found[part].of(volumes)}
+            found = {each: left for each, left in cut.items() if left.volumes != 0}
+    return found
+
+
+def seconds(sizes: Mapping[str, Size], tried: Tried, jobs: int) -> float:
+    """About how long the parts will take, and the page; a gradient takes as long as another image."""
+    twice = ATTACKS if tried.gradient else ()
+    return STARTING + sum(each.seconds(tried.seconds * (1 + (part in twice)), jobs) for part, each in sizes.items())
+
+
+def plan(name: str, data: str | None, sizes: Mapping[str, Size], size: str = SHIPPED) -> dict[str, Part]:
+    """The parts of a report by name, those of `sizes`.
 
     data: a reader's file or folder, None for drawn slices of the profile `size`. Those of SHIPPED the methods of this
-    package were measured on, and stand in tables; else some of them are measured beside. quick: on few slices.
+    package were measured on, and stand in tables; else some of them are measured beside.
     """
     drawn = data is None
     known = drawn and size == SHIPPED
     peers = [each for each in (BESIDE if known else PEERS) if each != name]
     beside = [] if known else peers
     where = [] if drawn else ["--data", data, "--acquisition", ""]
-    sizes = QUICK if quick else WHOLE
-    if not drawn:
-        most = max(part.volumes or 0 for part in sizes.values())
-        there = len(transfer.held_out(data, size, most, ""))
-        sizes = {part: each.of(there) for part, each in sizes.items()}
-
-    def words(command: str, part: str, *more: str) -> list[str]:
-        return [command, *more, *sizes[part].words, "--table", f"{OUT}/{part}.csv"]
-
     sources = ["knee", "brain"] if drawn else [data]
     shifted = ["--protocol", "corrected"] if drawn else ["--from", "knee", "--to", data]
     if drawn:
         shifted += ["--ranking", f"{OUT}/hard.csv"] if known else ["--shift", "site", "anatomy"]
-    found = {
-        "quality": words("evaluate", "quality", name, *peers, "--data", *sources),
-        "factors": words("factors", "factors", *where, "--methods", name, *beside),
-        "transfer": words("transfer", "transfer", *where, "--methods", name, "--protocol", "corrected"),
-        "audit": words("audit", "audit", *where, "--methods", name),
-        "shifts": words("shifts", "shifts", *shifted, "--families", name, *beside),
+    commands = {
+        "quality": ["evaluate", name, *peers, "--data", *sources],
+        "factors": ["factors", *where, "--methods", name, *beside],
+        "transfer": ["transfer", *where, "--methods", name, "--protocol", "corrected"],
+        "audit": ["audit", *where, "--methods", name],
+        "shifts": ["shifts", *shifted, "--families", name, *beside],
+        "features": ["features", "--families", name, *beside, "--methods", name, "--protocol", "corrected"],
     }
-    common = ["features", "--families", name, *beside, "--methods", name, "--protocol", "corrected"]
-    common += [] if drawn else ["--data", data]
-    found["features"] = [*common, *sizes["features"].words, "--tables", OUT]
-    if not drawn and not _annotated(data):
-        del found["features"]
+    commands["features"] += [] if drawn else ["--data", data]
+    out = {part: ["--table", f"{OUT}/{part}.csv"] for part in commands} | {"features": ["--tables", OUT]}
     shipped = {"shifts": [RESULTS / "hard.csv"]} if known else {}
-    return {part: Part(each, sizes[part], shipped.get(part, ())) for part, each in found.items()}
-
-
-def seconds(plan: Mapping[str, Part], tried: Tried, jobs: int) -> float:
-    """About how long the parts will take; a gradient takes as long as another image."""
-    image = tried.seconds * (2 if tried.gradient else 1)
-    work = sum(part.size.others + part.size.images * image for part in plan.values())
-    return work / jobs + STARTING * (1 + len(plan))
+    return {
+        part: Part([*commands[part], *each.words, *out[part]], shipped.get(part, ())) for part, each in sizes.items()
+    }
 
 
 def _annotated(data: str) -> bool:

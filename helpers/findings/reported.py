@@ -116,7 +116,12 @@ class Report:
 
     def missing(self, part: str) -> str:
         """Why a part was not measured."""
-        return self.card["lost"].get(part, "nothing was asked for")
+        left_out = (
+            "a quick report has no time for it" if self.card["size"] == "quick" else "nothing was found to measure"
+        )
+        if part in ("features", "hidden"):
+            left_out = f"no findings are marked in {self.card['data']}"
+        return self.card["lost"].get(part, left_out)
 
     @cached_property
     def own(self) -> dict[str, pd.DataFrame]:
