@@ -95,6 +95,12 @@ def test_what_does_not_vary_is_not_correlated():
     assert cell(pathologies.honest(rows), "the higher SSIM, the fewer are hidden") == "not defined: undecided"
 
 
+def test_the_spread_is_of_the_base_alone():
+    rows = pd.DataFrame({"protocol": "corrected", "family": "tv", "variant": ["half"] + ["base"] * 3})
+    found = pathologies.spread(rows.assign(nmse_box=[100.0, 1.0, 2.0, 9.0])).loc["tv", "corrected"]
+    assert found.to_dict() == {"median": 2, "mean": 4, "largest": 9, "findings": 3}
+
+
 def test_the_misread_box_is_that_of_the_transpose():
     def share(**box):
         rows = pd.DataFrame([{"volume": "v", "slice": 0, "box": 0, **box}])

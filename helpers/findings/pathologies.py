@@ -9,7 +9,7 @@ import pandas as pd
 from helpers import stats
 from helpers.features.goal import HALF
 from helpers.findings import verdicts
-from helpers.findings.shifts import LINE
+from helpers.findings.shifts import BASE, LINE
 from helpers.findings.verdicts import Measured
 from helpers.mri import metrics
 
@@ -119,6 +119,16 @@ def misread(table: pd.DataFrame) -> pd.DataFrame:
     share = across**2 / (found["width"] * found["height"])
     bins = pd.cut(share, [-1, 0, 0.25, 0.5, 1], labels=["none", "up to a quarter", "up to a half", "more"])
     return bins.value_counts(sort=False).rename("findings").rename_axis("of the box, they read").to_frame()
+
+
+def spread(table: pd.DataFrame) -> pd.DataFrame:
+    """Errors in the box, a row a family and protocol: the median, the mean and the largest of its base."""
+    wide = (
+        table[table["variant"] == BASE]
+        .groupby(["family", "protocol"], sort=False)["nmse_box"]
+        .agg(["median", "mean", "max", "size"])
+    )
+    return wide.rename(columns={"max": "largest", "size": "findings"}).sort_index(level="family", sort_remaining=False)
 
 
 def least(table: pd.DataFrame) -> pd.DataFrame:
