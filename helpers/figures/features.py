@@ -11,8 +11,9 @@ from torch import Tensor
 
 from helpers import stats
 from helpers.data.slice import Box, Slice
-from helpers.figures.look import COLORS, ERROR_MAP, array, color, show
-from helpers.figures.shifts import MARKERS
+from helpers.figures.look import COLORS, ERROR_MAP, array, color, plain_ticks, show
+from helpers.figures.shifts import MARKERS, variants_told
+from helpers.findings.shifts import BASE
 from helpers.mri import metrics
 
 GOALS = {"hide": "o", "invent": "s"}
@@ -79,18 +80,18 @@ def in_boxes(
     figure, grid = plt.subplots(1, len(points), figsize=(size * len(points) + 1.4, size), squeeze=False)
     for axes, (protocol, found) in zip(grid.flat, points.items(), strict=True):
         for (family, variant), row in found.iterrows():
-            bars = (
-                [[row[name] - row[f"{name}_low"]], [row[f"{name}_high"] - row[name]]] for name in ("nmse_box", score)
-            )
-            label = family if variant == found.loc[family].index[0] else None
+            bars = ([[row[name] - row[f"{name}_low"]], [row[f"{name}_high"] - row[name]]] for name in (error, score))
+            label = family if variant == BASE else None
             shown = {"color": color(family), "label": label, "linewidth": 1}
-            axes.errorbar(row[score], row["nmse_box"], *bars, fmt=MARKERS.get(variant, "P"), **shown)
+            axes.errorbar(row[score], row[error], *bars, fmt=MARKERS.get(variant, "P"), **shown)
         left, right = axes.get_xlim()
         axes.set(xlabel=f"{metrics.SCORES[score]} of the image", yscale="log", xlim=(max(left, 0), min(right, 1)))
+        plain_ticks(axes.yaxis, found[error].min() / 2, found[error].max() * 2)
         n = sorted({int(found["volumes"].min()), int(found["volumes"].max())})
         axes.set_title(f"{protocol}\n(volumes: n = {' to '.join(map(str, n))})", fontsize=12)
     grid[0, 0].set_ylabel("error in the box")
-    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside right center", fontsize=11)
+    told = [variant for found in points.values() for variant in found.index.get_level_values("variant")]
+    variants_told(figure, grid[0, 0], told)
     return figure
 
 
@@ -121,10 +122,7 @@ def least(table: pd.DataFrame, size: float = 4.6) -> Figure:
         axes.plot([], [], mark, color="0.3", markerfacecolor="0.3" if goal == "hide" else "white", label=goal)
     axes.axvline(edge, color="0.6", linestyle=":", linewidth=1, zorder=0)
     axes.set(xscale="log", xlabel="eps, share of the measurement (left edge: by the method itself)")
-    ticks = [tick * 10.0**power for power in range(-6, 1) for tick in (1, 2, 5)]
-    axes.set_xticks([tick for tick in ticks if edge <= tick <= 2 * most])
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.minorticks_off()
+    plain_ticks(axes.xaxis, edge, 2 * most)
     axes.set_yticks(range(len(methods)), methods)
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)

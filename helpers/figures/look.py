@@ -1,11 +1,14 @@
 """How the book looks: one color a method, gray images, perceptually uniform error maps, units on every axis."""
 
+import math
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.ticker import NullLocator
 from torch import Tensor
 
 # Paul Tol's muted scheme: told apart with any kind of color vision.
@@ -76,3 +79,13 @@ def lambda_axis(axes: Axes, grid: Sequence[float]) -> None:
     axes.set(xscale="log", xlabel="lambda (noise levels)")
     axes.set_xticks(grid, [f"{lam:g}" if number % 2 == 0 else "" for number, lam in enumerate(grid)])
     axes.minorticks_off()
+
+
+def plain_ticks(axis: Axis, least: float, most: float) -> None:
+    """Mark a logarithmic axis from least to most by numbers in full: 1, 2 and 5, or powers of ten where it is long."""
+    digits = (1,) if most > 300 * least else (1, 2, 5)
+    powers = range(math.floor(math.log10(least)), math.ceil(math.log10(most)) + 1)
+    ticks = [digit * 10.0**power for power in powers for digit in digits]
+    axis.set_ticks([tick for tick in ticks if least <= tick <= most])
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_locator(NullLocator())

@@ -1,19 +1,20 @@
 """Figures of shifts: scores on one side against those on the other, and what one factor at a time costs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from helpers import stats
-from helpers.figures.look import COLORS, color
+from helpers.figures.look import COLORS, color, plain_ticks
 from helpers.findings import shifts
 from helpers.mri import metrics
 from helpers.shifts.factors import FACTORS, in_words
 
-MARKERS = {"base": "o", "small": "v", "large": "^", "haar": "s", "dct": "D", "half": "<", "double": ">"}
+MARKERS = {"base": "o", "small": "v", "large": "^", "haar": "s", "dct": "D", "half": "<", "double": ">", "attack": "X"}
 
 
 def sides(
@@ -58,10 +59,15 @@ def sides(
         words = metrics.SCORES[score]
         axes.set(xlim=ends, ylim=ends, xlabel=f"{words} where it was made", ylabel=f"{words} elsewhere")
         axes.set_title(f"{shift}, made on {domain}, n = {n} volumes a side", fontsize=12)
-    for variant in dict.fromkeys(rows["variant"]):
-        grid[0, 0].plot([], [], MARKERS.get(variant, "P"), color="0.4", label=variant)
-    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside right center", fontsize=11)
+    variants_told(figure, grid[0, 0], rows["variant"])
     return figure
+
+
+def variants_told(figure: Figure, axes: Axes, variants: Iterable[str]) -> None:
+    """The legend of a figure of families, each in its color, and of their variants, each with its mark."""
+    for variant in dict.fromkeys(variants):
+        axes.plot([], [], MARKERS.get(variant, "P"), color="0.4", label=variant)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside right center", fontsize=11)
 
 
 def parts(found: pd.DataFrame, score: str = "ssim", size: float = 8.0) -> Figure:
@@ -126,10 +132,7 @@ def hardness(ranking: pd.DataFrame, size: float = 4.2) -> Figure:
                 axes.scatter(group[name], group["ssim"], 14, marker=marker, facecolors=face, edgecolors=edge)
             axes.scatter([], [], 30, marker=marker, facecolors="none", edgecolors="0.3", label=acquisition)
         axes.set(xlabel=label, xscale="log")
-        ticks = [tick * 10**power for power in range(-3, 4) for tick in (1, 2, 5)]
-        axes.set_xticks([tick for tick in ticks if ranking[name].min() <= tick <= ranking[name].max()])
-        axes.xaxis.set_major_formatter("{x:g}")
-        axes.minorticks_off()
+        plain_ticks(axes.xaxis, ranking[name].min(), ranking[name].max())
     grid[0].set_ylabel(f"{metrics.SCORES['ssim']} of the i-RIM")
     grid[0].legend(fontsize=9)
     n = ranking["volume"].nunique()
