@@ -87,15 +87,29 @@ def test_a_file_of_anything_else_is_told(tmp_path, text):
         cards.read(path)
 
 
-def test_submitted_cards_are_those_on_drawn_data(tmp_path):
-    for name, data in (("a", "drawn"), ("b", "my scans")):
-        (tmp_path / f"{name}.json").write_text(json.dumps(CARD | {"method": name, "data": data}))
-    assert [card["method"] for card in cards.submitted(tmp_path)] == ["a"]
-    assert cards.submitted(tmp_path / "nowhere") == []
+def test_submitted_cards_are_those_that_can_be_compared(tmp_path):
+    usual = {"data": "drawn", "profile": "laptop"}
+    for name, more in (("a", {}), ("b", {"data": "my scans"}), ("c", {"profile": "smoke"})):
+        (tmp_path / f"{name}.json").write_text(json.dumps(CARD | usual | more))
+    assert list(cards.submitted(tmp_path)) == ["a"]
+    assert cards.submitted(tmp_path / "nowhere") == {}
+
+
+def test_no_card_takes_the_place_of_another(tmp_path):
+    """Two that call their method alike stand by the names of their files, and one of ours is not theirs."""
+    for name in ("one", "two", "varnet"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(CARD | {"data": "drawn", "profile": "laptop"}))
+    assert list(cards.submitted(tmp_path, taken=["varnet"])) == ["one", "two", "varnet*"]
+
+
+def test_a_report_is_a_folder_of_one_card():
+    """Beside which the tables' own JSON lie."""
+    assert len(list(reported.EXAMPLE.glob("*.json"))) > 1
+    assert list(cards.submitted(reported.EXAMPLE)) == [cards.read(reported.EXAMPLE / cards.CARD)["method"]]
 
 
 def test_every_card_that_comes_with_the_book_is_one():
-    for path in [reported.EXAMPLE / reported.CARD, *cards.SUBMITTED.glob("*.json")]:
+    for path in [reported.EXAMPLE / cards.CARD, *cards.SUBMITTED.glob("*.json")]:
         cards.read(path)
 
 

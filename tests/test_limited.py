@@ -1,10 +1,14 @@
 """A method that hangs, crashes or fails on some slices loses those, is told so, and the rest goes on."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
+from test_workers import wait_for
 
 from helpers import methods
 from helpers.__main__ import main
@@ -107,6 +111,44 @@ def test_what_hangs_is_ended_and_begun_anew(reader, measured):
     with pytest.raises(BadInput, match="limits_one:sleeps took longer than 1 s and was ended"):
         limited(*measured)
     assert torch.equal(limited(*measured), image)
+    limited.end()
+
+
+def test_what_a_method_has_started_is_ended_with_it(reader, measured):
+    """A program that hangs, such as BART, would else go on for ever, one for every slice."""
+    source = "import subprocess\ndef calls(kspace, mask):\n    program = subprocess.Popen(['sleep', '600'])\n"
+    source += "    open('program.txt', 'w').write(str(program.pid))\n    program.wait()\n"
+    limited = Limited(reader(source, "limits_six", "calls"), 2)
+    with pytest.raises(BadInput, match="took longer than 2 s"):
+        limited(*measured)
+    wait_for(lambda: not lives(int(Path("program.txt").read_text())))
+
+
+def test_nothing_is_left_of_a_run_that_was_killed(reader):
+    reader(SOURCE, "limits_seven")
+    words = [sys.executable, "-m", "helpers", "evaluate", "limits_seven:sleeps", *COMMAND, "--limit", "600"]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+        wait_for(lambda: Path("seen.txt").is_file() and len(Path("seen.txt").read_text()) == 2)
+        (child,) = map(int, Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split())
+        assert lives(child)
+        run.kill()
+    wait_for(lambda: not lives(child))
+
+
+def lives(process: int) -> bool:
+    """Whether a process is there, and has not ended without anybody having asked how."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_what_it_imports_is_not_counted(reader, measured):
+    limited = Limited(reader(SOURCE, "limits_eight", "fails"), 60)
+    limited.ready(measured[0].device)
+    child = limited._child.pid
+    limited(*measured)
+    assert limited._child.pid == child
     limited.end()
 
 

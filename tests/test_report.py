@@ -71,7 +71,7 @@ def test_it_has_a_page_tables_figures_and_a_card(made):
     assert page.count("data:image/png;base64,") >= 7 and "Not measured" not in page
     assert not re.findall(r'(?:src|href)="(?:https?:)?//', page) and "<script" not in page
     assert {path.name for path in out.iterdir()} == {
-        "report.html", "report.ipynb", "card.json", "figures",
+        "report.html", "report.ipynb", "report.json", "card.json", "figures",
         *(f"{name}.{ending}" for name in (*cards.NEEDED, "audit") for ending in ("csv", "json")),
     }  # fmt: skip
 
@@ -130,6 +130,43 @@ def test_bad_input_is_one_sentence(made, monkeypatch, capsys, words, sentence):
     monkeypatch.setattr(sys, "path", ["", *sys.path])
     assert main(["report", *words, "--quick"]) == 2
     assert sentence in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["mine:counts", "--seed", "1"], "holds a report of seed 0"),
+        (["mine:counts", "--profile", "laptop"], "holds a report of profile smoke"),
+        (["mine:counts", "--data", "knee"], "holds a report of data drawn"),
+        (["mine:fails"], "holds a report of method mine:counts"),
+        (["changed:counts"], "holds a report of"),
+    ],
+)
+def test_two_reports_do_not_share_a_folder(made, monkeypatch, capsys, words, sentence):
+    """Whose tables would mix, under the card of one of them; also not of two versions of a method."""
+    monkeypatch.chdir(made)
+    monkeypatch.setattr(sys, "path", ["", *sys.path])
+    mark = made / "report" / "report.json"
+    begun = mark.read_text()
+    if words == ["changed:counts"]:
+        (made / "changed.py").write_text(SOURCE + "# a new version\n")
+        mark.write_text(begun.replace("mine:counts", "changed:counts"))
+        sentence = "another version of the method"
+    before = {path: path.read_bytes() for path in (made / "report").rglob("*") if path.is_file()}
+    assert main(["report", *words[:1], *QUICK, *words[1:]]) == 2
+    assert sentence in capsys.readouterr().err.splitlines()[-1]
+    assert {path: path.read_bytes() for path in (made / "report").rglob("*") if path.is_file()} == before
+    mark.write_text(begun)
+
+
+def test_nobody_elses_folder_is_written_to(made, monkeypatch, capsys):
+    monkeypatch.chdir(made)
+    monkeypatch.setattr(sys, "path", ["", *sys.path])
+    (made / "theirs").mkdir()
+    (made / "theirs" / "report.html").write_text("of somebody else")
+    assert main(["report", "mine:counts", *QUICK, "--out", "theirs"]) == 2
+    assert "is not empty" in capsys.readouterr().err.splitlines()[-1]
+    assert [path.name for path in (made / "theirs").iterdir()] == ["report.html"]
 
 
 @pytest.mark.skipif(os.geteuid() == 0 and not os.path.exists("/proc/mounts"), reason="needs Linux")

@@ -93,10 +93,23 @@ def test_what_fails_keeps_its_traceback_is_told_and_is_tried_again(here, capsys)
     assert main(command) == 1 and len(pd.read_csv("out/sweep.csv")) == 3
 
 
+def test_words_are_values_of_any_parameter(here, capsys):
+    """Also of one that is called as a column of numbers is elsewhere: the table is gone on with."""
+    notebook = (here / "note.ipynb").read_text()
+    (here / "note.ipynb").write_text(notebook.replace('a = 1\\nb = \\"x\\"', "a = 1\\nseed = 0"))
+    words = ["sweep", "note.ipynb", "-p", "seed=0,'x',0", "--out", "swept", "--json"]
+    for _ in range(2):
+        assert main(words) == 0
+        found = [str(json.loads(line)["seed"]) for line in capsys.readouterr().out.splitlines()]
+        assert sorted(found) == ["0", "x"]
+
+
 def test_what_cannot_be_swept_is_said_before_anything_starts(here, capsys):
     for words, more in (
         ("has no parameter 'c'; it has a, b, fails", ["-p", "c=1"]),
         ("-p takes NAME=VALUES, not 'a'", ["-p", "a"]),
+        ("-p a has no value", ["-p", "a="]),
+        ("-p a is given twice", ["-p", "a=1", "-p", "a=2"]),
     ):
         assert main(["sweep", "note.ipynb", *more, "--out", "out"]) == 2
         assert words in capsys.readouterr().err and not (here / "out").exists()

@@ -44,6 +44,7 @@ def worst(
     loss = threat.distance(image)
     if (loss - found.loss).abs() > agree * torch.maximum(loss, found.loss):
         raise BadInput(
-            f"the same measurement gave a loss of {found.loss:.3g} and, by the method made anew, of {loss:.3g}"
+            f"the same measurement gave a loss of {found.loss:.3g} and, by the method made anew, of {loss:.3g}: it does"
+            " not repeat itself, and cannot be attacked so; give what it draws at random a seed"
         )
     return name, replace(found, loss=loss), image

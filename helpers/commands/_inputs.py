@@ -50,15 +50,19 @@ def usable(name: str) -> torch.device:
     return device
 
 
-def add_workers(parser: ArgumentParser, limit: bool = True) -> None:
-    """The options that say who works on the pieces of a long run; limit: whether a reader's method is among them."""
+def add_workers(parser: ArgumentParser, limited: bool = True, limit: float | None = None) -> None:
+    """The options that say who works on the pieces of a long run.
+
+    limited: whether a reader's method is among them; limit: the default of its seconds an image.
+    """
     parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
     parser.add_argument("--jobs", type=COUNT, default=1, help="pieces at a time, each on one thread (default: 1)")
     words = "of a running dask scheduler, whose workers do the pieces in the place of --jobs processes here"
     parser.add_argument("--scheduler", metavar="ADDRESS", help=words)
-    if limit:
-        words = "that an image of MODULE:FUNCTION may take, which then has a process of its own (default: no limit)"
-        parser.add_argument("--limit", type=positive, metavar="SECONDS", help=words)
+    if limited:
+        usual = "no limit" if limit is None else f"{limit:g}"
+        words = f"that an image of MODULE:FUNCTION may take, which then has a process of its own (default: {usual})"
+        parser.add_argument("--limit", type=positive, default=limit, metavar="SECONDS", help=words)
 
 
 def scans(name: str) -> Sequence[Slice]:

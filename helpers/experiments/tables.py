@@ -4,7 +4,7 @@ import errno
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -27,9 +27,9 @@ class Table:
     Rows are appended, each piece in one write, so that one more costs the same at any length; `finish` writes all anew.
 
     path: the CSV, None to keep nothing; keys: columns that name what was measured, "identity" for a slice (its name and
-    number may be those of another file); made: number of rows to provenance;
-    depends: all that rows depend on and the keys do not name, as plain values; methods: the same by method, for a table
-    with a column `method` among its keys. BadInput for a table of something else, or whose rows depend on something
+    number may be those of another file); made: number of rows to provenance; depends: all that rows depend on and the
+    keys do not name, as plain values; methods: the same by method, for a table with a column `method` among its keys;
+    numbers: columns that hold nothing else. BadInput for a table of something else, or whose rows depend on something
     else; rows of methods that have changed since are forgotten, and so measured again.
     """
 
@@ -40,6 +40,7 @@ class Table:
         made: Callable[[int], dict],
         depends: Mapping,
         methods: Mapping[str, Mapping] | None = None,
+        numbers: Collection[str] = (*metrics.SCORES, *NUMBERS),
     ):
         self.path, self.keys, self.made = path, list(keys), made
         there = path is not None and path.is_file()
@@ -50,7 +51,7 @@ class Table:
             raise BadInput(
                 f"{path} has no column {missing[0]}, so that it cannot be gone on with; give another --table"
             )
-        self._check(needed)
+        self._check(needed, numbers)
         before = origin(path) if there else {}
         self._unfinished = there and before.get("n", 0) is None  # a run was killed
         self.depends, self.methods = plain(depends), before.get("methods", {}) | plain(methods or {})
@@ -63,12 +64,11 @@ class Table:
         self._origins = {volume: _origin(identity) for (volume, _), identity in self._slices.items()}
         self.lost: list[str] = []  # why there is none, of every piece of work that failed
 
-    def _check(self, needed: Sequence[str]) -> None:
+    def _check(self, needed: Sequence[str], numbers: Collection[str]) -> None:
         """BadInput for rows that do not say what they are, or that hold words where numbers belong."""
         for name in self.rows if len(self.rows) else ():
             column = self.rows[name]
-            numbers = name in (*metrics.SCORES, *NUMBERS)
-            if name in needed and column.isna().any() or numbers and not pd.api.types.is_numeric_dtype(column):
+            if name in needed and column.isna().any() or name in numbers and not pd.api.types.is_numeric_dtype(column):
                 raise BadInput(
                     f"the column {name} of {self.path} is damaged, so that it is not gone on with; give another --table"
                 )

@@ -1,7 +1,7 @@
 """Cards: what is known of a method in a dozen numbers with intervals, and who is ahead of whom in each of them."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
@@ -12,6 +12,7 @@ import jsonschema
 import pandas as pd
 
 from helpers.errors import BadInput
+from helpers.experiments.report import SHIPPED
 from helpers.findings import factors, pathologies, shifts, transfer
 from helpers.findings.shifts import BASE
 from helpers.places import ZOO
@@ -25,6 +26,7 @@ LITTLE = 0.01  # of the measurement: what is hidden by less was hardly there
 NOISE = "4"  # times the scan's
 TIMED = "wavelet"  # whose seconds are the unit of time
 POSITIVE = ("NMSE", "times")  # units of what is never below 0
+CARD = "card.json"  # of a report
 DRAWN = "drawn"  # the data of which all methods of the leaderboard are measured
 
 Tables = Mapping[str, pd.DataFrame]  # by name, as in results/
@@ -158,10 +160,23 @@ def read(path: Path) -> dict:
     return check(card, str(path))
 
 
-def submitted(folder: Path = SUBMITTED) -> list[dict]:
-    """The cards of others' methods that were measured on drawn data, in the order of their files."""
-    cards = [read(path) for path in sorted(folder.glob("*.json"))] if folder.is_dir() else []
-    return [card for card in cards if card["data"] == DRAWN]
+def submitted(folder: Path = SUBMITTED, taken: Collection[str] = ()) -> dict[str, dict]:
+    """The cards of others' methods that can stand on the leaderboard, by name.
+
+    folder: of cards, whose files are called as the methods are on the board; or of one report, whose method is called
+    as it calls itself. taken: names that are others', so that theirs get a star. Left out are cards of other data or
+    another profile than the methods of this package were measured on, see `comparable`.
+    """
+    own = folder / CARD
+    paths = [own] if own.is_file() else sorted(folder.glob("*.json")) if folder.is_dir() else []
+    cards = {path: card for path in paths if comparable(card := read(path))}
+    names = [card["method"] if path == own else path.stem for path, card in cards.items()]
+    return {f"{name}*" if name in taken else name: card for name, card in zip(names, cards.values(), strict=True)}
+
+
+def comparable(card: Mapping) -> bool:
+    """Whether a card is of the drawn slices that the methods of this package were measured on."""
+    return card["data"] == DRAWN and card["profile"] == SHIPPED
 
 
 def board(cards: Mapping[str, Mapping[str, Mapping]]) -> pd.DataFrame:

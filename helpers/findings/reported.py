@@ -9,16 +9,16 @@ import pandas as pd
 
 from helpers import stats
 from helpers.experiments import tables as long_tables
-from helpers.experiments.report import PEERS, SHIPPED
+from helpers.experiments.report import PEERS
 from helpers.files import written_aside
 from helpers.findings import cards, quality, shipped, transfer, verdicts
-from helpers.findings.cards import DRAWN, NEEDED
+from helpers.findings.cards import CARD, DRAWN, NEEDED
 from helpers.findings.verdicts import Measured
 from helpers.mri import metrics
 from helpers.places import RESULTS
 from helpers.shifts.factors import in_words
 
-CARD, PAGE = "card.json", "report.html"
+MARK, PAGE = "report.json", "report.html"  # what a folder is of, from the beginning on; what is read
 EXAMPLE = RESULTS / "report"  # what the first example of chapter own_method gives, --quick
 AUDIT = "audit"
 BESIDE = {  # in which column of a table methods stand
@@ -83,7 +83,7 @@ class Report:
     @property
     def known(self) -> bool:
         """Whether the methods of this package were measured on the same slices."""
-        return self.card["data"] == DRAWN and self.card["profile"] == SHIPPED
+        return cards.comparable(self.card)
 
     @property
     def peers(self) -> list[str]:

@@ -1,5 +1,7 @@
 """A reader's method in a process of its own, which may hang or crash there, and is ended when it takes too long."""
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -63,27 +65,36 @@ class Limited:
         """That of the sum of `along` times the image, in the k-space."""
         return self._answer(GRADIENT, kspace, mask, along)[1]
 
+    def ready(self, device: torch.device) -> None:
+        """Start the process, if it does not run, and wait until it has imported the method, which is not counted."""
+        if self._child is not None and self._child.poll() is None and str(device) == self._device:
+            return
+        self.end()
+        command = [sys.executable, "-m", "helpers.methods.served", self.name, str(device)]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        # a session of its own: what it starts is ended with it, and Ctrl-C reaches us alone
+        self._child = subprocess.Popen(command, **pipes, start_new_session=True)
+        finalize(self, _end, self._child)  # at exit at the latest
+        self._device = str(device)
+        try:
+            with suppress(EOFError):  # it has ended, as the first question will tell
+                read(self._child.stdout)
+        except BaseException:
+            self.end()
+            raise
+
     def end(self) -> None:
         """End the process, whatever it does."""
         if self._child is not None:
             _end(self._child)
 
     def _answer(self, kind: int, *arrays: Tensor) -> tuple[int, Tensor]:
-        device = str(arrays[0].device)
-        first = self._child is None or self._child.poll() is not None or device != self._device
-        if first:
-            self.end()
-            command = [sys.executable, "-m", "helpers.methods.served", self.name, device]
-            self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-            finalize(self, _end, self._child)  # at exit at the latest
-            self._device = device
+        self.ready(arrays[0].device)
         answers: Queue = Queue()
-        asking = Thread(target=self._asked, args=(kind, arrays, first, answers), daemon=True)
+        asking = Thread(target=self._asked, args=(kind, arrays, answers), daemon=True)
         asking.start()
         images = prod(arrays[0].shape[:-3])
         try:
-            if first and answers.get() is None:  # ready: what it imports is not counted
-                answers.put(None)
             answer = answers.get(timeout=self.seconds * images)
         except Empty:
             self.end()
@@ -99,13 +110,11 @@ class Limited:
         kind, self.memory, array = int(answer[0]), float(answer[1]), answer[2]
         if kind == SENTENCE:
             raise BadInput(array.tobytes().decode())
-        return kind, torch.from_numpy(array).to(device)
+        return kind, torch.from_numpy(array).to(arrays[0].device)
 
-    def _asked(self, kind: int, arrays: tuple[Tensor, ...], first: bool, answers: Queue) -> None:
+    def _asked(self, kind: int, arrays: tuple[Tensor, ...], answers: Queue) -> None:
         child = self._child
         try:
-            if first:
-                answers.put(read(child.stdout))
             for each in (np.array(kind), *(each.detach().cpu().numpy() for each in arrays)):
                 write(child.stdin, each)
             answers.put([read(child.stdout) for _ in range(3)])
@@ -129,6 +138,8 @@ class _Through(torch.autograd.Function):
 
 def _end(child: subprocess.Popen) -> None:
     with suppress(OSError), child:  # which closes its pipes, and what waits in them is lost
+        if child.poll() is None and hasattr(os, "killpg"):
+            os.killpg(child.pid, signal.SIGKILL)
         child.kill()
 
 

@@ -1,6 +1,10 @@
 """The other end of `limited`: the process in which a reader's method makes the images that it is asked for."""
 
+import os
+import signal
 import sys
+import time
+from threading import Thread
 
 import numpy as np
 import torch
@@ -49,6 +53,7 @@ class Served:
 def serve(name: str, device: str) -> None:
     """Load the method, then answer every question that comes, until none do: kind, memory in MB, array."""
     torch.set_num_threads(1)
+    Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
     given, answers = sys.stdin.buffer, sys.stdout.buffer
     served = Served(name, device)
     sentence = served.load()
@@ -65,6 +70,14 @@ def serve(name: str, device: str) -> None:
             kind, answer = SENTENCE, np.frombuffer(str(error).encode(), np.uint8)
         for each in (np.array(kind), np.array(_memory()), answer):
             write(answers, each)
+
+
+def _watch(parent: int) -> None:
+    """End this process and all that it has started when its parent is no more, whatever the method does."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    if os.getpgrp() == os.getpid():  # it leads a group of its own
+        os.killpg(os.getpid(), signal.SIGKILL)
 
 
 def _memory() -> float:
