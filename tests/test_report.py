@@ -120,7 +120,7 @@ def test_one_that_never_returns_is_told_in_a_sentence(made):
     ("words", "sentence"),
     [
         (["mine:nothing"], "cannot be imported"),
-        (["mine:counts", "--data", "nowhere"], "nowhere"),
+        (["mine:counts", "--data", "nowhere", "--out", "new"], "nowhere"),
         (["nothing"], "there is no method"),
         (["mine:counts", "--out", "mine.py"], "no folder"),
     ],

@@ -142,7 +142,7 @@ def least(table: pd.DataFrame) -> pd.DataFrame:
         quarter, half, last = sought["eps"].quantile([0.25, 0.5, 0.75])
         found[key] = {
             "eps, median": half,
-            "quartiles": f"{quarter:.2g} to {last:.2g}",
+            "quartiles": f"{quarter:.2g} to {last:.2g}" if len(sought) else "",
             "noise levels, median": sought["noise_levels"].median(),
             "by itself": int((rows["eps"] == 0).sum()),
             "not reached": int(np.isinf(rows["eps"]).sum()),
