@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from helpers import figures
 from helpers.data import fastmri
 from helpers.data.scanner import draw_volume
-from helpers.figures import page
+from helpers.figures import look, page
 from helpers.mri import masks, metrics
 from helpers.mri.sense import Sense
 from helpers.profiles import profile
@@ -154,3 +154,9 @@ def test_data_without_references_are_shown_and_said_and_drawn_ones_take_their_pl
     said, figure, _ = shown
     assert "scan and the other data given hold no references" in said.data
     assert figure.axes[0].images[0].get_array().shape == small.image != item.kspace.shape[-2:]
+
+
+def test_a_readers_method_has_no_color_of_ours():
+    """Whatever it is called."""
+    assert look.color("my_tv:unet") == look.color("mine:reconstruct") != look.color("tv")
+    assert look.color("helpers.methods.self_tuned:tv") == look.color("tv")

@@ -55,8 +55,9 @@ def style() -> None:
 
 
 def color(method: str) -> str:
-    """The color of a method in the whole book; variants such as varnet-knee share their family's."""
-    known = [name for name in COLORS if name in method]
+    """The color of a method in the whole book; variants such as varnet-knee share one, a reader's is black."""
+    own = ":" in method and not method.startswith("helpers.")
+    known = [name for name in COLORS if name in method and not own]
     return COLORS[max(known, key=len)] if known else "#000000"
 
 
