@@ -66,11 +66,16 @@ def measure(name: str, method: Method, item: Slice, mask: Tensor) -> dict:
 
     psnr_zero_filled: what is there without any reconstruction, which every method should be above.
     """
+    image, seconds = _timed(method, item.kspace.device, lambda: reconstruct(method, item, mask))
+    return scored(name, item, mask, image, seconds)
+
+
+def _timed(method: Method, device: torch.device, make: Callable[[], Tensor]) -> tuple[Tensor, float]:
+    """What is made with a method, and the seconds that took; not those in which a process of its own begins."""
     if isinstance(method, Limited):
-        method.ready(item.kspace.device)
+        method.ready(device)
     start = time.perf_counter()
-    image = reconstruct(method, item, mask)
-    return scored(name, item, mask, image, time.perf_counter() - start)
+    return make(), time.perf_counter() - start
 
 
 def measure_batch(name: str, method: Method, items: Sequence[Slice], mask: Tensor) -> Iterator[dict]:
@@ -81,13 +86,10 @@ def measure_batch(name: str, method: Method, items: Sequence[Slice], mask: Tenso
     if len(items) == 1:
         yield measure(name, method, items[0], mask)
         return
-    if isinstance(method, Limited):
-        method.ready(items[0].kspace.device)
-    start = time.perf_counter()
-    images = called(method, mask * torch.stack([item.kspace for item in items]), mask)
-    seconds = (time.perf_counter() - start) / len(items)
+    kspace = torch.stack([item.kspace for item in items])
+    images, seconds = _timed(method, kspace.device, lambda: called(method, mask * kspace, mask))
     for item, image in zip(items, images, strict=True):
-        yield scored(name, item, mask, item.crop(image), seconds)
+        yield scored(name, item, mask, item.crop(image), seconds / len(items))
 
 
 def scored(name: str, item: Slice, mask: Tensor, image: Tensor, seconds: float) -> dict:
