@@ -92,7 +92,9 @@ def test_submitted_cards_are_those_that_can_be_compared(tmp_path):
     for name, more in (("a", {}), ("b", {"data": "my scans"}), ("c", {"profile": "smoke"})):
         (tmp_path / f"{name}.json").write_text(json.dumps(CARD | usual | more))
     assert list(cards.submitted(tmp_path)) == ["a"]
-    assert cards.submitted(tmp_path / "nowhere") == {}
+    told = cards.left_out(tmp_path)
+    assert "b (my scans, profile laptop), c (drawn, profile smoke)" in told and "a (" not in told
+    assert cards.submitted(tmp_path / "nowhere") == {} and cards.left_out(tmp_path / "nowhere") == ""
 
 
 def test_no_card_takes_the_place_of_another(tmp_path):

@@ -23,6 +23,7 @@ STARTING = 8  # seconds that a command takes to begin, and the page to be made
 QUICKLY = 300  # seconds that a quick report may take
 # what a quick report on a slow method is cut by, one after the other until it takes so long: the volumes of a part
 CUTS = (("transfer", 2), ("audit", 0), ("transfer", 1))
+LEFT_OUT = [part for part, volumes in CUTS if volumes == 0]  # of a quick report on a slow method
 ATTACKS = ("transfer", "audit", "features")  # parts that take gradients, where the method passes any
 TRIES = 3  # slices of which one has to be reconstructed
 BESIDE = ("zero-filled", "wavelet")  # measured with it wherever its time is: speed is a ratio

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 from collections.abc import Iterator
 
 import helpers
@@ -55,7 +56,9 @@ def _first(node: ast.AST) -> str:
 
 
 def _signature(thing: object) -> str:
-    return str(inspect.signature(thing)).replace("torch.Tensor", "Tensor").replace("'", "")
+    signature = str(inspect.signature(thing)).replace("torch.Tensor", "Tensor")
+    # types are quoted here as defaults are, which stay so
+    return re.sub(r"(= )?'([^']*)'", lambda found: found[0] if found[1] else found[2], signature)
 
 
 def _methods(thing: object) -> Iterator[tuple[str, object]]:

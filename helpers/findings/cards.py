@@ -1,7 +1,7 @@
 """Cards: what is known of a method in a dozen numbers with intervals, and who is ahead of whom in each of them."""
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
@@ -165,13 +165,24 @@ def submitted(folder: Path = SUBMITTED, taken: Collection[str] = ()) -> dict[str
 
     folder: of cards, whose files are called as the methods are on the board; or of one report, whose method is called
     as it calls itself. taken: names that are others', so that theirs get a star. Left out are cards of other data or
-    another profile than the methods of this package were measured on, see `comparable`.
+    another profile than the methods of this package were measured on, see `comparable` and `left_out`.
     """
+    cards = {name: card for name, card in _named(folder) if comparable(card)}
+    return {f"{name}*" if name in taken else name: card for name, card in cards.items()}
+
+
+def left_out(*folders: Path) -> str:
+    """A sentence on the cards in some folders that `submitted` leaves out, "" where there are none."""
+    cards = [(name, card) for folder in folders for name, card in _named(folder) if not comparable(card)]
+    words = ", ".join(f"{name} ({card['data']}, profile {card['profile']})" for name, card in cards)
+    return f"Of other slices than the methods here, and so left out: {words}." if cards else ""
+
+
+def _named(folder: Path) -> Iterator[tuple[str, dict]]:
     own = folder / CARD
-    paths = [own] if own.is_file() else sorted(folder.glob("*.json")) if folder.is_dir() else []
-    cards = {path: card for path in paths if comparable(card := read(path))}
-    names = [card["method"] if path == own else path.stem for path, card in cards.items()]
-    return {f"{name}*" if name in taken else name: card for name, card in zip(names, cards.values(), strict=True)}
+    for path in [own] if own.is_file() else sorted(folder.glob("*.json")) if folder.is_dir() else []:
+        card = read(path)
+        yield (card["method"] if path == own else path.stem), card
 
 
 def comparable(card: Mapping) -> bool:

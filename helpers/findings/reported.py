@@ -9,7 +9,7 @@ import pandas as pd
 
 from helpers import stats
 from helpers.experiments import tables as long_tables
-from helpers.experiments.report import PEERS
+from helpers.experiments.report import LEFT_OUT, PEERS
 from helpers.files import written_aside
 from helpers.findings import cards, quality, shipped, transfer, verdicts
 from helpers.findings.cards import CARD, DRAWN, NEEDED
@@ -116,9 +116,8 @@ class Report:
 
     def missing(self, part: str) -> str:
         """Why a part was not measured."""
-        left_out = (
-            "a quick report has no time for it" if self.card["size"] == "quick" else "nothing was found to measure"
-        )
+        cut = self.card["size"] == "quick" and part in LEFT_OUT
+        left_out = "a quick report has no time for it" if cut else "nothing was found to measure"
         if part in ("features", "hidden"):
             left_out = f"no findings are marked in {self.card['data']}"
         return self.card["lost"].get(part, left_out)
