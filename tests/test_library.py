@@ -1,5 +1,6 @@
 """The package as a library: what is at hand, and the lines of the README."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import sys
 import pytest
 
 import helpers
+from helpers.figures import reference
 
 
 def test_ten_things_are_at_hand_and_documented():
@@ -15,6 +17,18 @@ def test_ten_things_are_at_hand_and_documented():
         assert getattr(helpers, name).__doc__ and name in dir(helpers)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         helpers.nothing  # noqa: B018
+
+
+def test_signatures_of_the_page_are_python(monkeypatch):
+    """With defaults that are words, and empty ones."""
+    said = []
+    monkeypatch.setattr(reference, "say", said.append)
+    reference.things()
+    signatures = re.findall(r"^```python\n(.*)\n```|^\*\*\S+\*\*`(.*)`", "\n".join(said), re.M)
+    assert len(signatures) > len(helpers.__all__)
+    for thing, method in signatures:
+        assert ast.parse(f"def f{(thing or method)[(thing or method).index('(') :]}: pass")
+    assert any("origin: str = ''" in thing for thing, _ in signatures)
 
 
 def test_the_package_is_imported_at_once():

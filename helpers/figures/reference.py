@@ -58,7 +58,7 @@ def _first(node: ast.AST) -> str:
 def _signature(thing: object) -> str:
     signature = str(inspect.signature(thing)).replace("torch.Tensor", "Tensor")
     # types are quoted here as defaults are, which stay so
-    return re.sub(r"(= )?'([^']*)'", lambda found: found[0] if found[1] else found[2], signature)
+    return re.sub(r"(= ?)?'([^']*)'", lambda found: found[0] if found[1] else found[2], signature)
 
 
 def _methods(thing: object) -> Iterator[tuple[str, object]]:
