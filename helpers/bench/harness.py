@@ -1,11 +1,14 @@
 """What the harness costs beside the methods: a row more in a long table, a slice measured, memory, and two workers."""
 
+import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
+from itertools import count, islice
 from pathlib import Path
 from statistics import median
 
@@ -95,22 +98,23 @@ def _workers(jobs: int) -> partial:
 
 
 def _busy(jobs: int) -> float:
-    """Wall seconds of PIECES pieces of work, in processes that are there already."""
-    work = [(number, (number,)) for number in range(PIECES + jobs)]
-    results = Workers(jobs).results(_piece, work)
-    for _ in range(jobs):
-        next(results)
-    start = time.perf_counter()
-    for _ in results:
-        pass
-    return time.perf_counter() - start
+    """Wall seconds in which PIECES pieces of work come, from processes that have all begun."""
+    results = Workers(jobs).results(_piece, ((number, (number,)) for number in count()))
+    with closing(results):
+        begun = set()
+        while len(begun) < jobs:
+            begun.add(next(results)[1])
+        start = time.perf_counter()
+        for _ in islice(results, PIECES):
+            pass
+        return time.perf_counter() - start
 
 
-def _piece(arguments: tuple[int]) -> float:
-    """A quarter of a second of work."""
+def _piece(arguments: tuple[int]) -> int:
+    """A quarter of a second of work; gives the process that did it."""
     torch.manual_seed(arguments[0])
     x = torch.randn(400, 400)
     start = time.process_time()
     while time.process_time() - start < 0.25:
         x = (x @ x) / 400
-    return float(x[0, 0])
+    return os.getpid()
