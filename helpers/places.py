@@ -11,3 +11,4 @@ SHIPPED = ROOT if CHECKOUT else PACKAGE / "shipped"
 ZOO, RESULTS, BOOK = (SHIPPED / name for name in ("zoo", "results", "book"))
 # what runs leave behind for later ones: checkpoints, and weights that were tuned on a reader's own scans
 KEPT = ROOT / "_build" if CHECKOUT else Path.home() / ".cache" / "robust-mri"
+READERS = KEPT / "tuned.json"  # the latter, by file or folder

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from helpers.experiments import notebooks
+from helpers.places import READERS
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ("helpers", "results", "zoo", "requirements.lock")  # what every chapter may depend on
@@ -48,8 +49,8 @@ def shared_digest() -> bytes:
 
 
 def data_state(data: str) -> list:
-    """Name, size and time of every file of a reader's data: terabytes cost no reading."""
-    files = sorted(p for p in [Path(data), *Path(data).rglob("*")] if p.is_file())
+    """Name, size and time of each file of a reader's data and of the weights tuned on it: terabytes cost no reading."""
+    files = sorted(p for p in [Path(data), *Path(data).rglob("*"), READERS] if p.is_file())
     return [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in files]
 
 

@@ -239,7 +239,7 @@ def test_a_readers_scan_is_reconstructed_with_what_was_tuned_on_it_or_it_is_said
     assert main(["data", "scans", "--source", "knee", "--volumes", "1", "--profile", "smoke"]) == 0
     command = ["evaluate", "wavelet", "--data", "scans", "--table", "t.csv"]
     assert main(command) == 0
-    assert "tune wavelet --data scans finds one for these" in capsys.readouterr().err
+    assert f"tune wavelet --data {tmp_path / 'scans'} finds one for these" in capsys.readouterr().err
     before = pd.read_csv("t.csv")
     found = {"wavelet": {str(tmp_path / "scans"): {"lam": 3.0}}}
     (tmp_path / "tuned.json").write_text(json.dumps(found))

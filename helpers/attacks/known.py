@@ -36,7 +36,7 @@ CRUDE = 0.5
 STEPS = 40  # of a gradient attack: more steps from one start find more than fewer from two (chapter "audit")
 
 
-def differentiable(name: str, source: str, **options) -> methods.Method:
+def differentiable(name: str, source: str | Slice, **options) -> methods.Method:
     """A method in the form in which its gradient is had most cheaply, for a search: see `Ongoing` and `agreement`.
 
     For l1-wavelet and TV that is the implicit one, and each solve goes on from the last one's image.
@@ -100,7 +100,7 @@ def _jointly(name: str, item: Slice, seed: int, threat: Threat) -> Found:
     """The joint attack, with the penalty of the method and the truth as the clean coil maps see it."""
     y, mask = threat.kspace, threat.mask
     sense = Sense.estimated(y, mask)
-    image = Iterate(sense.adjoint(y), sense.bound, penalty(name, item.source, y, mask))
+    image = Iterate(sense.adjoint(y), sense.bound, penalty(name, item, y, mask))
     return joint(threat, sense, image, complex_truth(item, sense))
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from helpers import methods
+from helpers.data.slice import Slice
 from helpers.methods.sense import MU
 from helpers.mri.noise import scale
 from helpers.sparsity.bases import basis
@@ -49,7 +50,7 @@ class Decoder:
         self.fitting.descend(self.output, self.problem.preconditioned(slope[self.problem.rows]))
 
 
-def penalty(name: str, source: str, y: Tensor, mask: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+def penalty(name: str, source: str | Slice, y: Tensor, mask: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
     """The proximal step of a method's penalty, (image, step) to image, in the units of y."""
     if name == "sense":
         return ridge

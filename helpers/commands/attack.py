@@ -83,11 +83,11 @@ def rows(args: argparse.Namespace, work: list, device: torch.device) -> Iterator
                 raise BadInput(f"{path} has no reference: there is nothing to score an attack against")
             mask, seed = evaluate.mask_of(item, seed=args.seed), item.seed(args.seed)
             y, truth = item.kspace * mask, item.target
-            make = partial(methods.load, args.method, source=item.source, **fitted(args))
+            make = partial(methods.load, args.method, item, **fitted(args))
             with torch.no_grad():
                 clean = item.crop(make()(y, mask))
             reference = truth if args.away_from == "truth" else clean
-            attacked = differentiable(args.method, item.source, **fitted(args))
+            attacked = differentiable(args.method, item, **fitted(args))
             how = {"fit_steps": args.fit_steps, "refits": args.refits}
             attacks = attacks_on(args.method, item, seed, args.steps, args.starts, **how)
             for eps in args.eps:

@@ -114,13 +114,20 @@ def pieces(
 
 def _alike(piece: tuple[Slice, list]) -> tuple:
     item, left = piece
-    return item.seeded_by, item.source, tuple(item.kspace.shape), item.mask is None or item.identity, tuple(left)
+    return (
+        item.seeded_by,
+        item.source,
+        item.path,
+        tuple(item.kspace.shape),
+        item.mask is None or item.identity,
+        tuple(left),
+    )
 
 
 def wanted(
     args: argparse.Namespace, opened: Mapping[str, Sequence[Slice]], table: Table, scored: set[str], bar: tqdm
-) -> Iterator[tuple[Slice, list[tuple[str, int, str]]]]:
-    """Every slice that has a target, and what is not measured of it: method, seed, and what its weight was tuned on."""
+) -> Iterator[tuple[Slice, list[tuple[str, int]]]]:
+    """Every slice that has a target, and what is not measured of it: method and seed."""
     have = table.have
     for data, slices in opened.items():
         for item in slices:
@@ -133,33 +140,28 @@ def wanted(
             left = [(name, seed) for name, seed in left if (name, item.identity, seed) not in have]
             have |= {(name, item.identity, seed) for name, seed in left}
             if left:
-                there = item.source
-                yield item, [(name, seed, _tuned_on(name, data, there)) for name, seed in left]
-
-
-def _tuned_on(name: str, data: str, source: str) -> str:
-    return source if data in DRAWN else methods.tuned_on(name, data, source)
+                yield item, left
 
 
 def one(
-    device: str, arguments: tuple[Sequence[Slice], Sequence[tuple[str, int, str]]]
+    device: str, arguments: tuple[Sequence[Slice], Sequence[tuple[str, int]]]
 ) -> tuple[list[dict], list[tuple[str, str]]]:
     """The rows of a batch of slices under several methods, each with a seed of its mask; and by method, why not."""
     items, left = arguments
     items, rows, lost = [item.to(device) for item in items], [], []
 
-    def measured(some: Sequence[Slice], name: str, seed: int, source: str) -> list[dict]:
+    def measured(some: Sequence[Slice], name: str, seed: int) -> list[dict]:
         mask = evaluate.mask_of(some[0], seed=seed)
         try:
-            return list(evaluate.measure_batch(name, methods.load(name, source=source), some, mask))
+            return list(evaluate.measure_batch(name, methods.load(name, some[0]), some, mask))
         except BadInput as error:
             if len(some) > 1:  # only those are lost that fail by themselves
-                return [row for item in some for row in measured([item], name, seed, source)]
+                return [row for item in some for row in measured([item], name, seed)]
             lost.append((name, f"{some[0].volume}, slice {some[0].number}: {error}"))
             return []
 
-    for name, seed, source in left:
-        rows += [row | {"seed": seed} for row in measured(items, name, seed, source)]
+    for name, seed in left:
+        rows += [row | {"seed": seed} for row in measured(items, name, seed)]
     return rows, lost
 
 
@@ -173,5 +175,5 @@ def known(args: argparse.Namespace) -> Table:
         KEYS,
         lambda n: provenance(command, args.seed, n, args.device),
         {"profile": args.profile, "code": __version__},
-        {name: methods.depends(name, [each for each in args.data if each not in DRAWN]) for name in args.methods},
+        {name: methods.depends(name, args.data) for name in args.methods},
     )

@@ -93,7 +93,7 @@ def in_boxes(args: argparse.Namespace) -> Table:
                     key = (pathologies.EXPERIMENT, protocol, family, member.variant, each.identity)
                     work.append((key, (*_place(args, each), protocol, family, member.variant)))
                     known.add(member.method)
-    parts = {name: methods.depends(name) for name in sorted(known) if not name.startswith("published")}
+    parts = {name: methods.depends(name, [args.data]) for name in sorted(known) if not name.startswith("published")}
     table = _table(args, "pathologies", pathologies.KEYS, found, {}, parts)
     table.drop(pathologies.redrawn(table.rows, found))
     return _filled(args, table, work, box)
@@ -111,7 +111,7 @@ def sought(args: argparse.Namespace) -> Table:
             for name in names:
                 arguments = (*_place(args, each), number, goal, name, tuple(names))
                 work.append(((name, goal, each.identity, number), arguments))
-    parts = {"methods": {name: methods.depends(name) for name in names}}
+    parts = {"methods": {name: methods.depends(name, [args.data]) for name in names}}
     table = _table(args, "hidden", hidden.KEYS, found, parts)
     table.drop(pathologies.redrawn(table.rows, found, every=False))
     return _filled(args, table, work, search)
@@ -122,7 +122,7 @@ def curves(args: argparse.Namespace) -> Table:
     items = shifts.slices(args.data, profile(args.profile), args.volumes or detection.VOLUMES)
     names = args.methods or hidden.METHODS
     work = [((name, item.identity), (item, name)) for name in names for item in items]
-    table = _table(args, "curves", detection.KEYS, items, {}, _members("corrected", names, items))
+    table = _table(args, "curves", detection.KEYS, items, {}, _members(args, "corrected", names, items))
     return _filled(args, table, work, curve)
 
 
@@ -134,7 +134,7 @@ def maps(args: argparse.Namespace) -> Table:
         if protocol not in args.protocol:
             continue
         names = [name for name in args.methods or known if protocol == "corrected" or name in known]
-        parts |= _members(protocol, names, items)
+        parts |= _members(args, protocol, names, items)
         for name, number, stride in heat_maps.wanted(protocol, names, len(items), args.stride):
             item = items[number]
             for first in heat_maps.firsts(tuple(item.target.shape), name, stride):
@@ -149,7 +149,7 @@ def checks(args: argparse.Namespace) -> Table:
     items = shifts.slices(args.data, profile(args.profile), 1)
     names = args.methods or [name for name in heat_maps.METHODS["corrected"] if name not in heat_maps.STRIDES]
     work = [((name, items[0].identity), (items[0], name)) for name in names]
-    parts = _with_bands(_members("corrected", names, items))
+    parts = _with_bands(_members(args, "corrected", names, items))
     table = _table(args, "checks", heat_maps.CHECK_KEYS, items, {}, parts)
     return _filled(args, table, work, check)
 
@@ -205,12 +205,12 @@ def _told(item: Slice) -> dict:
     return {"volume": item.volume, "slice": item.number, "identity": item.identity}
 
 
-def _members(protocol: str, names: Sequence[str], items: Sequence[Slice]) -> dict[str, dict]:
+def _members(args: argparse.Namespace, protocol: str, names: Sequence[str], items: Sequence[Slice]) -> dict[str, dict]:
     """What the rows of each method depend on; nothing of those that are as published."""
     found = {}
     for name in names if protocol == "corrected" else ():
         known = {next(iter(groups.variants(name, source))).method for source in {item.source for item in items}}
-        found[name] = {each: methods.depends(each) for each in sorted(known)}
+        found[name] = {each: methods.depends(each, [args.data]) for each in sorted(known)}
     return found
 
 

@@ -99,8 +99,7 @@ def rows(args: argparse.Namespace, work: list, device: torch.device, keep: Calla
             if item.target is None:
                 words = f"{path} is undersampled and has no reference: there is nothing to score against"
                 tqdm.write(words, file=sys.stderr)
-            source = args.tuned_on or methods.tuned_on(args.method, str(path), item.source)
-            method = methods.load(args.method, source=source, **fitted(args))
+            method = methods.load(args.method, args.tuned_on or item, **fitted(args))
             for seed in args.seed if item.mask is None else [None]:
                 mask = item.mask if seed is None else drawn(args, item, seed)
                 start = time.perf_counter()

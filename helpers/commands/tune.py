@@ -1,10 +1,9 @@
 """Tune regularization weights, or the settings of an un-trained network, on the training slices of a source.
 
-Tries a grid of weights on slices that no test uses and keeps the one with the best mean SSIM: of a drawn source in
-helpers/methods/tuned.json, where every command and chapter looks it up; of your file or folder in _build/tuned.json,
-where `evaluate` and `reconstruct` find it when they are given that folder, or what is in it. Of an un-trained network
-each setting is tried at other values, one at a time; its settings stand in helpers/untrained/recipes.py and are not
-changed. With --table every score of the sweep is written, too. Examples:
+Tries a grid of weights on slices that no test uses and keeps the one with the best mean SSIM, where every command and
+chapter looks it up: of a drawn source in helpers/methods/tuned.json; of your file or folder, for what is in it, in
+_build/tuned.json. Of an un-trained network each setting is tried at other values, one at a time; its settings stand in
+helpers/untrained/recipes.py and are not changed. With --table every score of the sweep is written, too. Examples:
   python -m helpers tune wavelet tv --source knee brain stanford --volumes 24
   python -m helpers tune convdecoder --source knee brain --volumes 3 --table results/tuning_untrained.csv
 """

@@ -279,6 +279,7 @@ def _read(volume: Volume, number: int, boxes: tuple[Box, ...]) -> Slice:
         peak=peak if reference is not None and 0 < peak < LARGEST else None,
         boxes=boxes,
         origin=origin,
+        path=str(path.resolve()),
     )
 
 

@@ -81,6 +81,7 @@ class MRIData(Sequence):
             source=self.source,
             mask=sampled,
             origin=checksum(str(tuple(volume.shape)), volume[len(volume) // 2, 0]),
+            path=str(self.path.resolve()),
         )
 
 

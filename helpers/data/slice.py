@@ -41,6 +41,7 @@ class Slice:
     boxes        annotated findings
     origin       checksum of what tells the volume from another one of the same name
     drawn        of a drawn slice, what its arrays follow from, beside its origin: machines differ in their last digits
+    path         of the file that it was read from, "" where it was drawn: what was tuned on it is looked up first
     """
 
     kspace: Tensor
@@ -56,6 +57,7 @@ class Slice:
     boxes: tuple[Box, ...] = field(default=())
     origin: str = ""
     drawn: str = ""
+    path: str = ""
 
     @property
     def id(self) -> str:

@@ -60,8 +60,8 @@ def rows(
 
 
 def _audited(item: Slice, name: str, mask: Tensor, strengths: Sequence[float], steps: int, seed: int) -> Iterator[dict]:
-    y, make = mask * item.kspace, partial(methods.load, name, source=item.source)
-    method = differentiable(name, item.source)
+    y, make = mask * item.kspace, partial(methods.load, name, item)
+    method = differentiable(name, item)
     threats = {
         eps: {score: Threat(method, y, mask, eps, item.target, score=score) for score in SCORES} for eps in strengths
     }
@@ -114,7 +114,7 @@ def _others(
             yield "apgd", "noise", score, apgd(each, seed, steps, 1)
             yield "pgd", "noise", score, pgd(each, seed, steps, 1)
             if name in IMPLICIT:
-                unrolled = methods.load(name, source=item.source, last=LAST)
+                unrolled = methods.load(name, item, last=LAST)
                 through = Threat(unrolled, each.kspace, each.mask, each.eps, item.target, score=score)
                 yield "apgd, unrolled", OWN, score, apgd(through, seed, max(1, steps // 4), 0, best[score].e)
 

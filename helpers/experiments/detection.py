@@ -44,7 +44,7 @@ def rows(item: Slice, name: str, told: dict, seed: int = 0, which: Sequence[Feat
     places; misses: the share of places at which its output is below the threshold that `FALSE` of the places without a
     feature exceed, so that what a method makes of the anatomy around is noise, too.
     """
-    method, scan, mask = next(groups.variants(name, item.source)).load(), Scan.of(item), measured(item, seed=seed)
+    method, scan, mask = next(groups.variants(name, item)).load(), Scan.of(item), measured(item, seed=seed)
     draws = [signal.noisier(item, TWICE, seed + number) for number in range(DRAWS)]
     plain = torch.stack([reconstruct(method, draw, mask) for draw in draws])
     for feature in which or features():

@@ -127,7 +127,7 @@ def rows(
             continue
         mask = mask_of(item, **mask_options)
         for name in chosen:
-            method = chosen[name] if named else methods.load(name, source=item.source)
+            method = chosen[name] if named else methods.load(name, item)
             yield measure(name, method, item, mask)
 
 

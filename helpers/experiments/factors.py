@@ -27,7 +27,7 @@ def rows(item: Slice, factor: str, name: str, seed: int = 0) -> Iterator[dict]:
     factor.
     """
     known(factor)
-    method, found = methods.load(name, source=item.source), {}
+    method, found = methods.load(name, item), {}
     for level in FACTORS[factor].levels:
         try:
             changed, mask = FACTORS[factor].change(item, level, seed)

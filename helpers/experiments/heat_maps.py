@@ -89,7 +89,7 @@ def seen(item: Slice, protocol: str, name: str, seed: int = 0) -> Seen:
     mask = measured(item, seed=seed)
     if name == CLOSED_FORM:
         return Seen.of(Scan.of(item), ClosedForm.of(mask * item.kspace, mask), mask)
-    return Seen.of(Scan.of(item), next(groups.variants(name, item.source)).load(), mask)
+    return Seen.of(Scan.of(item), next(groups.variants(name, item)).load(), mask)
 
 
 def wanted(protocol: str, names: Sequence[str], volumes: int, stride: int) -> Iterator[tuple[str, int, int]]:

@@ -194,8 +194,8 @@ def where(box: Box) -> dict[str, int]:
     return {name: getattr(box, name) for name in WHERE}
 
 
-def members(protocol: str, family: str, source: str) -> list[Variant]:
-    """What a family has under a protocol, made on a source; l1 with half its weight in place of SLOW."""
+def members(protocol: str, family: str, source: str | Slice) -> list[Variant]:
+    """What a family has under a protocol, made on a source or for a slice; l1 with half its weight in place of SLOW."""
     found = (groups.variants if protocol == "corrected" else groups.as_published)(family, source)
     members = [each for each in found if each.variant != SLOW][: 1 if family == UNTRAINED else None]
     if (protocol, family) == ("corrected", "wavelet"):
@@ -237,7 +237,7 @@ def rows(one: Case, protocol: str, family: str, variant: str, seed: int = 0) -> 
     and shown_without: the two alone, by which a method hides or invents a finding by itself; detectability: d' under
     noise as strong as the scan's, which is added to it, NaN for UNTRAINED.
     """
-    (member,) = (each for each in members(protocol, family, one.item.source) if each.variant == variant)
+    (member,) = (each for each in members(protocol, family, one.item) if each.variant == variant)
     told = {"experiment": EXPERIMENT, "protocol": protocol, "method": member.method, "family": family}
     told |= {"variant": variant, "volume": one.item.volume, "slice": one.item.number, "identity": one.item.identity}
     told |= {"snr": one.item.snr}

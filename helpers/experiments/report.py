@@ -106,7 +106,7 @@ def tried(name: str, data: str | None, size: str, limit: float, seed: int = 0) -
     wrong = f"no slice of {data} has a reference, so that nothing can be scored on it"
     for item in islice(slices, TRIES):
         with allowing(limit):
-            method = methods.load(name, source=item.source)
+            method = methods.load(name, item)
         mask = mask_of(item, seed=seed)
         try:
             reconstruct(method, item, mask)  # what it does the first time only is not counted

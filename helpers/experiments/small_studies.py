@@ -82,7 +82,7 @@ def turned(item: Slice, angle: float) -> Slice:
 def by_angle(item: Slice, names: Sequence[str], angles: Sequence[float], mask: Tensor) -> pd.DataFrame:
     """Scores of methods on a slice turned by small angles, against the turned truth: one row a method and angle."""
     return evaluate.table(
-        evaluate.measure(name, methods.load(name, source=item.source), seen, mask) | {"angle": angle}
+        evaluate.measure(name, methods.load(name, item), seen, mask) | {"angle": angle}
         for angle in angles
         for seen in [turned(item, angle)]
         for name in names

@@ -31,7 +31,7 @@ def sweep(
         for lam in grid:
             if (item.identity, lam) in have:
                 continue
-            row = evaluate.measure(method, methods.load(method, source=item.source, lam=lam), item, mask)
+            row = evaluate.measure(method, methods.load(method, item, lam=lam), item, mask)
             yield {**row, "lam": lam}
 
 
@@ -44,11 +44,11 @@ def around(method: str, slices: Sequence[Slice], grid: Mapping = AROUND, seed: i
     own = {name: getattr(FITS[method], name) for name in grid}
     for item in tqdm(slices, desc=f"tuning {method}", disable=len(slices) < 2):
         mask = evaluate.mask_of(item, seed=seed)
-        usual = evaluate.measure(method, methods.load(method, source=item.source), item, mask)
+        usual = evaluate.measure(method, methods.load(method, item), item, mask)
         rows = []
         for setting, values in grid.items():
             for value in sorted({*values, own[setting]}):
-                changed = methods.load(method, source=item.source, **{setting: value})
+                changed = methods.load(method, item, **{setting: value})
                 row = usual if value == own[setting] else evaluate.measure(method, changed, item, mask)
                 rows.append({**row, "setting": setting, "value": value})
         yield rows

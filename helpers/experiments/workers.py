@@ -13,6 +13,7 @@ import torch
 from helpers import __version__
 from helpers.errors import BadInput
 from helpers.methods.limited import allowing
+from helpers.places import READERS
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -113,20 +114,23 @@ def _alone(function: Callable[[tuple], object], limit: float | None, arguments: 
         torch.set_num_threads(threads)
 
 
-def _version() -> str:
-    return __version__
+def _here() -> tuple[str, str]:
+    """What workers must have in common with us: the version, and what was tuned on a reader's own scans."""
+    return __version__, READERS.read_text("utf8") if READERS.is_file() else ""
 
 
 def _same_code(client: "Client") -> None:
     try:
         client.wait_for_workers(1, timeout=PATIENCE)
-        found = set(client.run(_version).values())
+        found = set(client.run(_here).values())
     except TimeoutError as error:
         raise BadInput("the dask scheduler has no worker; start some, and give them its address") from error
     except ImportError as error:
         raise BadInput("the workers of the dask scheduler lack this package; install it where they run") from error
-    if found != {__version__}:
-        raise BadInput(f"the workers of the dask scheduler have version {', '.join(sorted(found))}, not {__version__}")
+    if versions := ", ".join(sorted({version for version, _ in found} - {__version__})):
+        raise BadInput(f"the workers of the dask scheduler have version {versions}, not {__version__}")
+    if found != {_here()}:
+        raise BadInput(f"the workers of the dask scheduler have other tuned weights; copy {READERS} to where they run")
 
 
 def _result(future: object) -> object:

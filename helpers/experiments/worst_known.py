@@ -67,7 +67,7 @@ def by_strength(
 
     y, mask: the measurement of the slice; steps: of gradient attacks on the first score; seed: of their starts.
     """
-    method = differentiable(name, item.source)
+    method = differentiable(name, item)
     climb = _fits(name, item, y, mask, seed) if fitted_by(name) else _gradients(name, item, steps, seed)
     best: dict[str, Worst] = {}
     for eps in sorted(strengths):
@@ -83,7 +83,7 @@ def by_strength(
 
 def _gradients(name: str, item: Slice, steps: int, seed: int) -> Climb:
     """The attacks of `known.attacks_on`, on one score after the other; see `worst`."""
-    make = partial(methods.load, name, source=item.source)
+    make = partial(methods.load, name, item)
 
     def climb(threats: Mapping[str, Threat], known: Sequence[Known]) -> dict[str, Worst]:
         finds: dict[str, Worst] = {}
@@ -122,4 +122,4 @@ def reconstruction(name: str, item: Slice, kspace: Tensor, mask: Tensor) -> tupl
     if settings := fitted_by(name):
         fitted = fit(kspace, mask, settings)
         return item.crop(fitted.image), fitted
-    return item.crop(methods.load(name, source=item.source)(kspace, mask)), None
+    return item.crop(methods.load(name, item)(kspace, mask)), None

@@ -45,7 +45,7 @@ def referenced(data: str, size: Profile, names: Sequence[str] = (), instead: str
     if names:
         shape, found = open_data(data).image_shape(0), {}
         for name in names:
-            image = evaluate.reconstruct(methods.load(name, source=item.source), item, item.mask)
+            image = evaluate.reconstruct(methods.load(name, item), item, item.mask)
             found[name] = center_crop(image, shape)
         display(images(found, columns=len(found)))
         plt.close("all")

@@ -15,15 +15,15 @@ from pathlib import Path
 
 from torch import Tensor
 
+from helpers.data import DRAWN, FOLDERS, Slice
 from helpers.errors import BadInput, say_once
 from helpers.methods import limited, own
 from helpers.networks import NETWORKS, fastmri_weights, zoo
-from helpers.places import KEPT
+from helpers.places import READERS
 from helpers.untrained.recipes import FITS
 
 Method = Callable[[Tensor, Tensor], Tensor]
 TUNED = Path(__file__).with_name("tuned.json")
-READERS = KEPT / "tuned.json"  # by folder, tuned on a reader's own slices
 
 
 @dataclass(frozen=True)
@@ -69,15 +69,18 @@ def family(name: str) -> str:
     return (_find(name) or OWN).family
 
 
-def load(name: str, source: str = "brain", **options) -> Method:
+def load(name: str, source: str | Slice = "brain", **options) -> Method:
     """The method of that name, ready to be called as `reconstruct(kspace, mask)`.
 
     source: whose data it is, "knee", "brain" or "stanford", or "unknown", for which the knee stands in, as is said on
     standard error; methods with a tuned weight take it from there unless `lam` is given, and "unet", "varnet" and
-    "irim" stand for the network of the zoo that was trained on that anatomy.
+    "irim" stand for the network of the zoo that was trained on that anatomy. Or a slice, for the source of which it is
+    loaded, with the weight that `tune` found on its file or folder where there is one (see `tuned_on`).
     MODULE:FUNCTION is a reader's own, see `own.load`, and, where its seconds are limited, `limited`.
     options: further arguments of the method's own function. BadInput names the choices.
     """
+    if isinstance(source, Slice):
+        source = source.source if "lam" in options else tuned_on(name, source)
     if name in NETWORKS:
         source = _standing_in(name, source)
         name = f"{name}-{ANATOMY.get(source, source)}"
@@ -99,13 +102,15 @@ def load(name: str, source: str = "brain", **options) -> Method:
     return partial(function, **options)
 
 
-def tuned(name: str, source: str) -> dict:
+def tuned(name: str, source: str | Slice) -> dict:
     """What tuning found for a method on a source's training slices: `lam` and where it comes from.
 
     source: a drawn one, whose values lie in tuned.json beside this file, or a reader's file or folder that was tuned
-    on; both are written by `python -m helpers tune`. BadInput where the method has nothing to tune or the source is
-    unknown.
+    on; both are written by `python -m helpers tune`; or a slice, see `tuned_on`. BadInput where the method has nothing
+    to tune or the source is unknown.
     """
+    if isinstance(source, Slice):
+        source = tuned_on(name, source)
     entry = _entry(name)
     if entry.weight is None:
         weighted = ", ".join(each for each in REGISTRY if REGISTRY[each].weight)
@@ -119,28 +124,30 @@ def tuned(name: str, source: str) -> dict:
     return values[source]
 
 
-def tuned_on(name: str, data: str, source: str) -> str:
-    """On what the weight was tuned with which a method runs on a reader's file or folder: itself, or its source.
+def tuned_on(name: str, item: Slice) -> str:
+    """On what the weight was tuned with which a method runs on a slice: its own file or folder, or its source.
 
-    It is the data, or a folder that they are in, where `tune` has found a weight for that; else `source`, that of its
-    slices, as is said on standard error. `source` for methods without a weight.
+    The former where `tune` has found a weight for its file or a folder that this is in; else, as is said on standard
+    error, its source, as for drawn slices and methods without a weight.
     """
     entry = _find(name)
-    if entry is None or entry.weight is None:
-        return source
-    path, known = Path(data).resolve(), _tuned(entry.weight, READERS)
+    if entry is None or entry.weight is None or not item.path:
+        return item.source
+    path, known = Path(item.path), _tuned(entry.weight, READERS)
     if found := next((str(each) for each in (path, *path.parents) if str(each) in known), None):
         return found
-    words = f"{name} runs on {data} with the weight that was tuned on drawn slices ({source})"
-    say_once(f"{words}; python -m helpers tune {name} --data {data} finds one for these")
-    return source
+    folder = path.parent.parent if path.parent.name in FOLDERS.values() else path.parent
+    words = f"{name} runs on {folder} with the weight that was tuned on drawn slices ({item.source})"
+    say_once(f"{words}; python -m helpers tune {name} --data {folder} finds one for these")
+    return item.source
 
 
 def depends(name: str, data: Sequence[str] = ()) -> dict:
     """What the images of a method depend on, beside the measurement and the code of this package: plain values.
 
     The checksums of a network's weights, lambda by source, the settings of an un-trained fit, or the checksum of the
-    file that a reader's own function is in. data: a reader's files and folders, whose own lambda counts, too.
+    file that a reader's own function is in. data: sources, files and folders; lambda that was tuned on a reader's, on
+    what is in it, or on a folder that it is in, counts, too.
     """
     if name in NETWORKS:
         return {each: depends(each) for each in zoo.names() if each.startswith(f"{name}-")}
@@ -150,9 +157,12 @@ def depends(name: str, data: Sequence[str] = ()) -> dict:
     if entry is None:
         return {"file": own.checksum(name)} if ":" in name else {}
     if entry.weight:
-        theirs = [each for each in data if str(Path(each).resolve()) in _tuned(entry.weight, READERS)]
         lam = {source: found["lam"] for source, found in _tuned(entry.weight, TUNED).items()}
-        return {"lam": lam | {each: tuned(name, each)["lam"] for each in theirs}}
+        paths = [Path(each).resolve() for each in data if each not in DRAWN]
+        for where, found in _tuned(entry.weight, READERS).items():
+            if any(path.is_relative_to(where) or Path(where).is_relative_to(path) for path in paths):
+                lam[where] = found["lam"]
+        return {"lam": lam}
     return asdict(FITS[name]) if name in FITS else {}
 
 

@@ -84,6 +84,6 @@ def as_published(name: str, item: Slice, mask: Tensor, eps: float, seed: int = 0
     in the units of the slice, with ||e|| <= eps ||k||: nobody asks whether it is reached.
     """
     if name in RATES:
-        return network(methods.load(name, source=item.source), name, item.kspace, mask, eps, seed)
+        return network(methods.load(name, item), name, item.kspace, mask, eps, seed)
     attack = l1 if name == "wavelet" else coil_images.attack
     return attack(item.kspace, mask, eps, seed)

@@ -39,7 +39,7 @@ def reconstruct(name: str, item: Slice, kspace: Tensor, mask: Tensor, clean: Ten
     and put samples back into the ConvDecoder's score. seed: of its fit; theirs has the weights of the attack.
     """
     if name in attacks.RATES:
-        found = methods.load(name, source=item.source)(kspace, mask)
+        found = methods.load(name, item)(kspace, mask)
     elif name == "wavelet":
         found = reconstruction.l1(kspace, mask, lam=0.0, step=attacks.L1_STEP, maps=espirit(clean, mask))
     else:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from helpers import methods, published
+from helpers.data.slice import Slice
 from helpers.methods import Method
 
 FAMILIES = ("unet", "varnet", "wavelet", "tv", "convdecoder")
@@ -27,10 +28,10 @@ class Variant:
     load: Callable[[], Method]
 
 
-def variants(family: str, domain: str) -> Iterator[Variant]:
-    """The variants of a family that were made on a domain, a drawn source; a reader's method is the only one."""
+def variants(family: str, domain: str | Slice) -> Iterator[Variant]:
+    """The variants of a family made on a domain, a drawn source, or for a slice; a reader's method is the only one."""
     if family in NETWORKS:
-        anatomy = methods.ANATOMY.get(domain, methods.STAND_IN)
+        anatomy = methods.ANATOMY.get(domain.source if isinstance(domain, Slice) else domain, methods.STAND_IN)
         for variant, size in SIZES.items():
             name = f"{family}-{anatomy}{size}"
             yield Variant(family, variant, name, partial(methods.load, name))
