@@ -234,6 +234,8 @@ def test_a_phone_can_read_every_page(browser, address, paths):
             page.goto(address + path, wait_until="load")
             width = page.evaluate("document.documentElement.scrollWidth")
             assert width <= PHONE["width"] + 1, f"{path} is {width} pixels wide on a phone"
+            begin = page.evaluate("[...document.querySelectorAll('math')].map(e => e.getBoundingClientRect().left)")
+            assert all(left >= 0 for left in begin), f"an equation of {path} begins beyond the edge"
             for slider in page.locator("figure.explorer input").all():
                 box = slider.bounding_box()
                 assert box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"]

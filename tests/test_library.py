@@ -24,7 +24,7 @@ def test_signatures_of_the_page_are_python(monkeypatch):
     said = []
     monkeypatch.setattr(reference, "say", said.append)
     reference.things()
-    signatures = re.findall(r"^```python\n(.*)\n```|^\*\*\S+\*\*`(.*)`", "\n".join(said), re.M)
+    signatures = re.findall(r"^```text\n(\w+\(.*)\n```|^\*\*\S+\*\*`(.*)`", "\n".join(said), re.M)
     assert len(signatures) > len(helpers.__all__)
     for thing, method in signatures:
         assert ast.parse(f"def f{(thing or method)[(thing or method).index('(') :]}: pass")

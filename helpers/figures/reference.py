@@ -15,7 +15,7 @@ def things() -> None:
     for name in helpers.__all__:
         thing = getattr(helpers, name)
         lines = [f"### {name}", "", f"`from helpers import {name}`, which is `{helpers.WHERE[name]}.{name}`", ""]
-        lines += ["```python", f"{name}{_signature(thing)}", "```", "", *_text(thing)]
+        lines += ["```text", f"{name}{_signature(thing)}", "```", "", *_text(thing)]
         for method, function in _methods(thing):
             lines += [f"**{name}.{method}**`{_signature(function)}`", "", *_text(function)]
         say("\n".join(lines))
