@@ -137,7 +137,7 @@ def maps_table(images, items) -> pd.DataFrame:
         shape = tuple(len(range(0, n - 2, heat_maps.COARSE)) for n in item.target.shape)
         for method, error in images.items():
             for row, values in enumerate(error(item, shape)):
-                text = " ".join(f"{heat_maps.UNIT * float(each):.0f}" for each in values)
+                text = heat_maps.stored(torch.as_tensor(values))
                 told = {"protocol": "corrected", "method": method, "identity": item.identity, "errors": text}
                 rows.append(told | {"stride": heat_maps.COARSE, "first": row, "row": row})
     return pd.DataFrame(rows)

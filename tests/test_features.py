@@ -143,6 +143,16 @@ def test_a_heat_map_has_every_place_once_whatever_its_pieces(scan, stride):
         assert heat_maps.heat_map(rows[rows["row"] != 3])[3].isnan().all()
 
 
+def test_stored_errors_are_what_they_were_to_half_a_part_in_a_thousand():
+    """From those that a picture shows on; what is no line is told."""
+    errors = torch.logspace(-4, 2, 100)
+    torch.testing.assert_close(heat_maps.read(heat_maps.stored(errors)), errors, rtol=5e-4, atol=0)
+    assert heat_maps.read(heat_maps.stored(torch.tensor([torch.nan, 0.0]))).isnan().tolist() == [True, False]
+    for text in ("6799 123", "YWFh", "!"):
+        with pytest.raises(BadInput, match="measure it again"):
+            heat_maps.read(text)
+
+
 def test_a_feature_as_published_is_scored_as_the_notebooks_do(scan):
     """Both images have mean 0 and deviation 1, and every coil has the same constant in the window."""
     seen = heat_maps.seen(scan.item, "published", "unet")

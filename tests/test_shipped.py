@@ -189,14 +189,14 @@ def test_a_row_of_the_curve_comes_back():
 
 
 def test_a_line_of_the_heat_maps_comes_back():
-    (item,) = shifts.slices("knee", profile("laptop"), 1)
+    _, item = shifts.slices("knee", profile("laptop"), 2)
     for method in ("sense", "tv"):
         rows = shipped.table("heat_maps").query("method == @method and protocol == 'corrected' and first == 0")
         row = rows[(rows["identity"] == item.identity) & (rows["stride"] == heat_maps.COARSE)].iloc[0]
         seen = heat_maps.seen(item, "corrected", method)
         again = next(heat_maps.lines(seen, method, heat_maps.COARSE, 0, {}))
-        errors = (np.array(each["errors"].split(), float) for each in (again, row))
-        np.testing.assert_allclose(*errors, rtol=0.02, atol=20)  # millionths
+        errors = (heat_maps.read(each["errors"]).numpy() for each in (again, row))
+        np.testing.assert_allclose(*errors, rtol=0.02, atol=2e-5)
 
 
 def test_a_table_of_a_command_is_gone_on_with_as_it_is(root, tmp_path):
