@@ -12,6 +12,7 @@ import pytest
 
 from helpers.__main__ import main
 from helpers.errors import BadInput
+from helpers.experiments import workers
 from helpers.experiments.tables import read
 from helpers.experiments.workers import MEMORY, Workers
 
@@ -69,6 +70,15 @@ def test_one_job_works_here_and_more_work_elsewhere_to_the_same_end():
     work = [(number, (number,)) for number in range(7)]
     here, elsewhere = (dict(Workers(jobs).results(doubled, work)) for jobs in (1, 2))
     assert here == elsewhere == {number: 2 * number for number in range(7)}
+
+
+def test_workers_without_the_weights_that_were_tuned_here_are_refused(cluster, tmp_path, monkeypatch):
+    """They would run with others, and nobody would see it."""
+    address, _ = cluster
+    monkeypatch.setattr(workers, "READERS", tmp_path / "tuned.json")
+    (tmp_path / "tuned.json").write_text('{"tv": {"somewhere": {"lam": 1.0}}}')
+    with pytest.raises(BadInput, match="other tuned weights; copy .*tuned.json to where they run"):
+        list(Workers(scheduler=address).results(doubled, [(0, (0,))]))
 
 
 def test_a_scheduler_that_does_not_answer_is_a_sentence(monkeypatch):

@@ -79,10 +79,8 @@ def load(name: str, source: str | Slice = "brain", **options) -> Method:
     MODULE:FUNCTION is a reader's own, see `own.load`, and, where its seconds are limited, `limited`.
     options: further arguments of the method's own function. BadInput names the choices.
     """
-    if isinstance(source, Slice):
-        source = source.source if "lam" in options else tuned_on(name, source)
     if name in NETWORKS:
-        source = _standing_in(name, source)
+        source = _standing_in(name, source.source if isinstance(source, Slice) else source)
         name = f"{name}-{ANATOMY.get(source, source)}"
     if ":" in name and not name.startswith(fastmri_weights.PREFIX):
         if options:
