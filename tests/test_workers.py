@@ -34,7 +34,7 @@ def wait_for(done, seconds: float = 60) -> None:
 
 
 @pytest.fixture
-def cluster(tmp_path, monkeypatch):
+def cluster(request, tmp_path, monkeypatch):
     """A scheduler and two workers in processes of their own, in a folder with a reader's module: address, workers."""
     (tmp_path / "clustered.py").write_text(MODULE)
     monkeypatch.chdir(tmp_path)
@@ -57,7 +57,8 @@ def cluster(tmp_path, monkeypatch):
             "--host",
             "127.0.0.1",
         ]
-        runs += [subprocess.Popen([dask, "worker", *words], **common) for _ in range(2)]
+        gpu = [[], getattr(request, "param", [])]  # of the second worker alone
+        runs += [subprocess.Popen([dask, "worker", *words, *of], **common) for of in gpu]
         yield json.loads(told.read_text())["address"], runs[1:]
     finally:
         for run in runs:
@@ -79,6 +80,23 @@ def test_workers_without_the_weights_that_were_tuned_here_are_refused(cluster, t
     (tmp_path / "tuned.json").write_text('{"tv": {"somewhere": {"lam": 1.0}}}')
     with pytest.raises(BadInput, match="other tuned weights; copy .*tuned.json to where they run"):
         list(Workers(scheduler=address).results(doubled, [(0, (0,))]))
+
+
+def pid(arguments: tuple) -> int:
+    return os.getpid()
+
+
+@pytest.mark.parametrize("cluster", [["--resources", "GPU=1"]], indirect=True)
+def test_pieces_for_a_gpu_go_to_the_worker_that_has_one(cluster):
+    address, (_, with_gpu) = cluster
+    work = [(number, (number,)) for number in range(20)]
+    wait_for(lambda: len(set(dict(Workers(scheduler=address).results(pid, work)).values())) == 2)
+    assert set(dict(Workers(scheduler=address, device="cuda").results(pid, work)).values()) == {with_gpu.pid}
+
+
+def test_pieces_for_a_gpu_do_not_wait_where_there_is_none(cluster):
+    with pytest.raises(BadInput, match="--resources GPU=1"):
+        dict(Workers(scheduler=cluster[0], device="cuda").results(doubled, [(0, (0,))]))
 
 
 def test_a_scheduler_that_does_not_answer_is_a_sentence(monkeypatch):

@@ -53,7 +53,7 @@ class Workers:
         """Key and result of every piece, as they come: work has (key, arguments), of which `function` makes a result.
 
         A piece whose process dies is done again; raised is what the function raises, and BadInput for a piece that
-        kills every process that takes it, and for a scheduler that does not answer.
+        kills every process that takes it, and for a scheduler that does not answer or has no worker for `device`.
         """
         if self.jobs == 1 and self.scheduler is None:
             yield from ((key, _alone(function, self.limit, arguments)) for key, arguments in work)
@@ -100,6 +100,8 @@ class Workers:
                 ) from error
             if self.scheduler is not None:
                 _same_code(client)
+                if self.device != "cpu":
+                    _with_gpu(client)
             yield client
 
 
@@ -131,6 +133,12 @@ def _same_code(client: "Client") -> None:
         raise BadInput(f"the workers of the dask scheduler have version {versions}, not {__version__}")
     if found != {_here()}:
         raise BadInput(f"the workers of the dask scheduler have other tuned weights; copy {READERS} to where they run")
+
+
+def _with_gpu(client: "Client") -> None:
+    """Without such a worker, pieces would wait for ever."""
+    if not any(worker["resources"].get(GPU) for worker in client.scheduler_info(n_workers=-1)["workers"].values()):
+        raise BadInput(f"no worker of the dask scheduler has a {GPU}; start some with --resources {GPU}=1")
 
 
 def _result(future: object) -> object:
