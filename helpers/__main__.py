@@ -15,6 +15,7 @@ from pathlib import Path
 
 from helpers.errors import BadInput, Terminated
 
+NO_MEMORY = "there is not enough memory for this; take smaller data, a smaller profile or one slice"
 COMMANDS = Path(__file__).with_name("commands")
 
 
@@ -64,7 +65,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as stop:  # help, or the signal to terminate
         return stop.code
     except MemoryError:
-        sentence = "there is not enough memory for this; take smaller data, a smaller profile or one slice"
+        sentence = NO_MEMORY
+    except RuntimeError as error:
+        if "allocate memory" not in str(error) and type(error).__name__ != "OutOfMemoryError":  # both are torch's
+            raise
+        sentence = NO_MEMORY
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         advice = "make room and give the same command again" if full else "check the path and its permissions"

@@ -84,6 +84,15 @@ def test_the_target_is_computed_where_it_is_absent(volume):
     assert FastMRI(volume)[0].target.shape == (40, 40)  # no header: the largest square
 
 
+def test_a_reference_in_other_units_is_told(volume, capsys):
+    FastMRI(volume)[0]
+    assert capsys.readouterr().err == ""
+    with h5py.File(volume, "a") as file:
+        file["reconstruction_rss"][...] *= 1e6
+    FastMRI(volume)[0]
+    assert "times its k-space" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["mask", "sampling_mask_2d", None])
 def test_an_undersampled_file_has_no_target(tmp_path, name):
     """Whether the mask is stored or shows as zeros in the k-space only."""

@@ -80,3 +80,10 @@ def test_a_file_that_is_no_checkpoint(tmp_path, capsys):
 def test_bad_arguments(arguments, sentence, capsys):
     assert main(["fit", *arguments, "--profile", "smoke"]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_another_look_is_another_trajectory(tmp_path):
+    common = ["fit", "convdecoder", *OPTIONS, "--steps", "20", "--checkpoints", str(tmp_path)]
+    for look, steps in ((20, [20]), (10, [10, 20])):
+        assert main([*common, "--look", str(look), "--table", str(tmp_path / f"{look}.csv")]) == 0
+        assert pd.read_csv(tmp_path / f"{look}.csv")["step"].tolist() == steps

@@ -85,12 +85,15 @@ def test_tuning_finds_a_planted_optimum():
     assert found["lam"] == 0.3 and found["n"] == 3
 
 
-def test_tuning_remembers_and_forgets_nothing_else(tmp_path):
+def test_tuning_remembers_and_forgets_nothing_else(tmp_path, capsys):
     path = tmp_path / "tuned.json"
-    tuning.remember("tv", "knee", {"lam": 1}, path)
-    tuning.remember("tv", "brain", {"lam": 2}, path)
-    tuning.remember("tv", "knee", {"lam": 3}, path)
-    assert json.loads(path.read_text()) == {"tv": {"brain": {"lam": 2}, "knee": {"lam": 3}}}
+    first, other, second, small = ({"lam": lam, "profile": "laptop"} for lam in (1, 2, 3, 4))
+    tuning.remember("tv", "knee", first, path)
+    tuning.remember("tv", "brain", other, path)
+    tuning.remember("tv", "knee", second, path)
+    tuning.remember("tv", "knee", small | {"profile": "smoke"}, path)
+    assert json.loads(path.read_text()) == {"tv": {"brain": other, "knee": second}}
+    assert "keeps the weight 3 of tv on knee, which was found on larger slices (laptop)" in capsys.readouterr().err
     assert [p.name for p in tmp_path.iterdir()] == ["tuned.json"]
 
 

@@ -84,3 +84,11 @@ def test_attacks_run_with_it_and_refuse_a_table_of_another(scans, capsys):
     assert main([*command, "after.csv"]) == 0
     before, after = (pd.read_csv(f"{name}.csv") for name in ("before", "after"))
     assert (before["ssim"] != after["ssim"]).all()
+
+
+def test_a_peer_runs_with_the_weight_of_our_method_which_is_what_is_tuned(scans, capsys):
+    item = open_data(scans)[0]
+    methods.tuned_on("sigpy-tv", item)
+    assert "python -m helpers tune tv --data" in capsys.readouterr().err
+    assert main(["tune", "sigpy-tv", "--data", str(scans)]) == 2
+    assert "sigpy-tv runs with the weight of tv; tune that" in capsys.readouterr().err

@@ -37,9 +37,14 @@ def check(outputs: Mapping[str, Path | None], inputs: Iterable[Path] = ()) -> No
             raise BadInput(f"{option} {path} is no plain file; write to another one")
         if path.is_file() and option != "--table" and not _ours(path, paths.get("--table")):
             raise BadInput(f"{option} {path} is there and not of this command; remove it or write to another file")
-        folder = next(parent for parent in path.absolute().parents if parent.exists())
-        if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-            raise BadInput(f"{option} {path} cannot be written, since {folder} is no folder that may be written to")
+        writable(option, path)
+
+
+def writable(option: str, path: Path) -> None:
+    """Refuse a path in a place where nothing can be written, before anything is computed: raises BadInput."""
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise BadInput(f"{option} {path} cannot be written, since {folder} is no folder that may be written to")
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -61,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
     if args.look % LOOK:
         raise BadInput(f"--look must be a multiple of {LOOK}")
     _outputs.check({"--table": args.table})
+    _outputs.writable("--checkpoints", args.checkpoints / "checkpoint.pt")
     drawn = (
         {"profile": profile(args.profile), "volumes": args.slice // 2 + 1, "slices": 2} if args.data in DRAWN else {}
     )
@@ -73,8 +74,8 @@ def run(args: argparse.Namespace) -> int:
     mask = evaluate.mask_of(item, seed=args.seed)
     where = {"method": args.method, "source": item.source, "volume": item.volume, "slice": item.number}
     identity = {"identity": item.identity}
-    # whatever a fit depends on: one of another mask or of other settings is no beginning of this one
-    made = checksum(json.dumps([asdict(settings), args.seed, item.identity, __version__]), mask)
+    # whatever a fit and its looks depend on: one of another mask or of other settings is no beginning of this one
+    made = checksum(json.dumps([asdict(settings), args.seed, item.identity, args.look, __version__]), mask)
     command = f"python -m helpers fit {args.method} --data {shlex.quote(args.data)}"
     command += f" --slice {args.slice} --profile {args.profile} --steps {settings.steps} --look {args.look}"
     command += f" --precision {settings.precision}"

@@ -22,11 +22,12 @@ from pathlib import Path
 
 import torch
 
-from helpers.commands import show
+from helpers.commands import _outputs, show
 from helpers.commands._inputs import COUNT, INDEX, SEED, positive, usable
 from helpers.data import open_data
 from helpers.errors import BadInput
-from helpers.networks import zoo
+from helpers.methods import REGISTRY
+from helpers.networks import NETWORKS, zoo
 from helpers.training import before_restart, recipes
 from helpers.training.card import in_restart
 from helpers.training.loop import train
@@ -41,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help="every recipe of the zoo")
     parser.add_argument("--jobs", type=COUNT, default=1, help="trainings at a time, of several names (default: 1)")
     recipe = parser.add_argument_group("what is trained (default: as in the recipe)")
-    recipe.add_argument("--architecture", type=json.loads, metavar="JSON", help='such as {"network": "unet"}')
+    recipe.add_argument("--architecture", type=architecture, metavar="JSON", help='such as {"network": "unet"}')
     recipe.add_argument("--data", nargs="+", help="knee, brain, stanford, several of them, or a folder")
     recipe.add_argument("--profile", help="size of drawn slices: smoke, laptop or paper")
     recipe.add_argument("--steps", type=COUNT, help="planned steps, to which the learning rate is tied")
@@ -80,15 +81,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--json", action="store_true", help="print one JSON object a network")
 
 
+def architecture(text: str) -> dict:
+    """The type of an option that takes the description of a network."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise argparse.ArgumentTypeError(f'must be a JSON object such as {{"network": "unet"}}, not {text[:40]!r}')
+    return found
+
+
 def run(args: argparse.Namespace) -> int:
     if args.volumes < 2:
         raise BadInput("--volumes must be at least 2")
+    if not 0 <= args.save_every < math.inf:
+        raise BadInput(f"--save-every must be 0 seconds or more, not {args.save_every:g}")
     if not args.hours > 0:
         raise BadInput(f"--hours must be more than 0, not {args.hours:g}")
     names = list(dict.fromkeys([*args.names, *(recipes.shipped() if args.all else ())]))
     if not names:
         raise BadInput("name a network to train, or give --all; python -m helpers train -h lists the options")
+    if taken := [name for name in names if name in REGISTRY or name in NETWORKS]:
+        raise BadInput(f"{taken[0]} is the name of a method; give the network another one")
     usable(args.device)
+    _outputs.writable("--out", args.out / "card.json")
+    _outputs.writable("--checkpoints", args.checkpoints / "checkpoint.pt")
     if args.also:
         open_data(args.also)  # a wrong path is said now, not at the first validation
     if args.restart and (args.fresh or args.start not in (None, "zoo") or args.steps):
@@ -109,8 +127,6 @@ def recipe_of(name: str, args: argparse.Namespace) -> Recipe:
     given = {key: getattr(args, key) for key in SETTINGS if getattr(args, key) is not None}
     if "data" in given:
         given["data"] = tuple(given["data"])
-    if "architecture" in given and not isinstance(given["architecture"], dict):
-        raise BadInput('--architecture must be a JSON object such as {"network": "unet"}')
     known = recipes.shipped()
     if args.restart:  # a restart that was killed has written steps of its own to the card: it goes on to the same end
         card = zoo.card(name, args.out)
@@ -130,11 +146,13 @@ def trained(recipe: Recipe, args: argparse.Namespace) -> dict:
         zoo.card(recipe.name, args.out)  # a file of that name that is none is somebody's, and not written over
     elif path.exists():
         raise BadInput(f"{path} is there without a card, so that it is not of this command; choose another --out")
-    if args.fresh:
-        checkpoint.unlink(missing_ok=True)
-    elif not checkpoint.is_file() and recipe.name in zoo.names(args.out):
-        card = zoo.card(recipe.name, args.out)
-        if card["steps"] >= recipe.steps and card["architecture"] == recipe.plain()["architecture"]:
+    if not args.fresh and not checkpoint.is_file() and recipe.name in zoo.names(args.out):
+        card, mine = zoo.card(recipe.name, args.out), recipe.plain()
+        if card["steps"] >= recipe.steps and card["architecture"] == mine["architecture"]:
+            given = [key for key in SETTINGS if key != "steps" and getattr(args, key) is not None]
+            if other := [key for key in given if card.get(key, mine[key]) != mine[key]]:
+                words = f"{recipe.name} was trained with {other[0]} {card[other[0]]!r}, not {mine[other[0]]!r}"
+                raise BadInput(f"{words}; give the network another name, or --fresh to train it anew")
             print(f"{recipe.name} is trained: {card['steps']} steps; --fresh trains it anew", file=sys.stderr)
             return card
         if args.start is None and not args.restart:
@@ -154,6 +172,7 @@ def trained(recipe: Recipe, args: argparse.Namespace) -> dict:
         save_every=args.save_every,
         volumes=args.volumes,
         command=shlex.join(["python", "-m", "helpers", *sys.argv[1:]]),
+        fresh=args.fresh,
         also=args.also,
         start=recipe.name if own else None if args.start == "zoo" else args.start,
         go_on=own,
@@ -205,7 +224,7 @@ def started(name: str, args: argparse.Namespace, hours: float) -> subprocess.Pop
     limit = [] if math.isinf(hours) else ["--hours", f"{hours:.4f}"]
     command = [sys.executable, "-m", "helpers", "train", name, *words, *limit]
     environment = os.environ | {"OMP_NUM_THREADS": str(args.threads)}
-    with (args.checkpoints / f"{name}.log").open("w") as log:
+    with (args.checkpoints / f"{name}.log").open("a") as log:
         return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
 
 

@@ -1,9 +1,10 @@
 """Tune regularization weights, or the settings of an un-trained network, on the training slices of a source.
 
 Tries a grid of weights on slices that no test uses and keeps the one with the best mean SSIM, where every command and
-chapter looks it up: of a drawn source in helpers/methods/tuned.json; of your file or folder, for what is in it, in
-_build/tuned.json. Of an un-trained network each setting is tried at other values, one at a time; its settings stand in
-helpers/untrained/recipes.py and are not changed. With --table every score of the sweep is written, too. Examples:
+chapter looks it up: of a drawn source in helpers/methods/tuned.json, unless it has one of larger slices; of your file
+or folder, for what is in it, in _build/tuned.json. Of an un-trained network each setting is tried at other values, one
+at a time; its settings stand in helpers/untrained/recipes.py and are not changed. With --table every score of the sweep
+is written, too. Examples:
   python -m helpers tune wavelet tv --source knee brain stanford --volumes 24
   python -m helpers tune convdecoder --source knee brain --volumes 3 --table results/tuning_untrained.csv
 """
@@ -54,7 +55,13 @@ def run(args: argparse.Namespace) -> int:
     if any(fitted) and not all(fitted):
         raise BadInput("weights and un-trained networks are tuned by commands of their own, since their tables differ")
     for method in args.methods:
+        entry = methods.REGISTRY.get(method)
+        if entry and entry.weight not in (None, method):
+            raise BadInput(f"{method} runs with the weight of {entry.weight}; tune that")
         methods.load(method, **({} if any(fitted) else {"lam": 1.0}))  # a sentence at once where nothing is to be tuned
+    if not any(fitted):
+        for data in args.source:
+            _outputs.writable("the weights,", methods.TUNED if data in DRAWN else methods.READERS)
     command = f"python -m helpers tune {shlex.join(args.methods)} --source {shlex.join(args.source)}"
     command += f" --volumes {args.volumes} --profile {args.profile}" + (f" --table {args.table}" if args.table else "")
     show((settings if any(fitted) else weights)(args, command), args.json)

@@ -86,6 +86,11 @@ def _volumes(path: Path, split: str) -> list[tuple[Path, bool]]:
     inner = path / FOLDERS.get(split, f"multicoil_{split}")
     try:
         files = listed(path)
+        if files and split != "test":
+            apart = ", ".join(FOLDERS.values())
+            say_once(
+                f"{path} is one set: what is trained, tuned and tested on it are the same volumes; {apart} part it"
+            )
         if not files and split == "test" and _without_references(inner) and listed(path / FOLDERS["validation"]):
             say_once(f"{inner} holds no references; {FOLDERS['validation']} beside it is taken in its place")
             inner = path / FOLDERS["validation"]

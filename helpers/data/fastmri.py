@@ -16,7 +16,7 @@ from torch import Tensor
 from helpers.data import boxes as annotations
 from helpers.data.hdf5 import dataset, listed, opened, text
 from helpers.data.slice import Box, Slice, checksum
-from helpers.errors import BadInput
+from helpers.errors import BadInput, say_once
 from helpers.files import written_aside
 from helpers.mri.fourier import center_crop, ifft2c
 from helpers.mri.rss import rss
@@ -24,6 +24,7 @@ from helpers.mri.rss import rss
 SMALLEST = 16  # rows or columns; below, neither a wavelet nor a window of SSIM fits
 ROUNDING = 1e-6  # of the largest entry of a k-space, what float32 leaves after a transform and its inverse
 LARGEST = 1e15  # magnitude up to which float32 can square and sum
+APART = 10.0  # times that the norms of an image and of its k-space differ only where their units do
 
 HEADER = """<?xml version="1.0" encoding="utf-8"?>
 <ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD">
@@ -261,6 +262,11 @@ def _read(volume: Volume, number: int, boxes: tuple[Box, ...]) -> Slice:
             raise BadInput(f"{item}: reconstruction_rss is empty or not finite; remove it to have it computed")
         boxes = tuple(_moved(box, volume.stored, volume.shape) for box in boxes)
         target = center_crop(target, volume.shape).contiguous()
+        ratio = float(target.norm() / kspace.norm())  # in one unit, a little below 1
+        if not 1 / APART < ratio < APART:
+            say_once(
+                f"{path}: its reference is {ratio:.0e} times its k-space; scores mean nothing unless one is rescaled"
+            )
     else:
         target = None if full is None else center_crop(rss(ifft2c(full)), volume.shape).contiguous()
     if snr.dtype.kind not in "fiu" or snr.size not in (1, volume.count):

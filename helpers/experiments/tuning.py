@@ -1,6 +1,7 @@
 """Choosing a regularization weight, or the settings of an un-trained fit, by mean SSIM on training slices."""
 
 import json
+import sys
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -8,9 +9,11 @@ import pandas as pd
 from tqdm import tqdm
 
 from helpers import methods
+from helpers.data import DRAWN
 from helpers.data.slice import Slice
 from helpers.experiments import evaluate
 from helpers.files import written_aside
+from helpers.profiles import PROFILES
 from helpers.sparsity.proximal_gradient import GRID
 from helpers.untrained.recipes import FITS
 
@@ -69,9 +72,15 @@ def best(rows: pd.DataFrame) -> dict:
 def remember(method: str, source: str, found: dict, path: Path) -> None:
     """Keep what was found where `methods.tuned` looks it up; what is there for other methods and sources stays.
 
-    path: `methods.TUNED` for drawn sources, `methods.READERS` for others.
+    path: `methods.TUNED` for drawn sources, `methods.READERS` for others. What was found on larger drawn slices stays,
+    too, which is said.
     """
     values = json.loads(path.read_text("utf8")) if path.is_file() else {}
+    there, sizes = values.get(method, {}).get(source), list(PROFILES)
+    if there and source in DRAWN and sizes.index(found["profile"]) < sizes.index(there["profile"]):
+        words = f"{path} keeps the weight {there['lam']:g} of {method} on {source}, which was found on larger slices"
+        print(f"{words} ({there['profile']})", file=sys.stderr)
+        return
     values.setdefault(method, {})[source] = found
     with written_aside(path) as part:
         part.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", "utf8")

@@ -24,7 +24,7 @@ def build(architecture: dict) -> nn.Module:
     out. Initial weights come from torch's generator. BadInput for an unknown network, key or value.
     """
     name = architecture.get("network")
-    if name not in NETWORKS:
+    if not isinstance(name, str) or name not in NETWORKS:
         raise BadInput(f"there is no network {name!r}; choose one of {', '.join(NETWORKS)}")
     options = {key: value for key, value in architecture.items() if key != "network"}
     known = signature(NETWORKS[name]).parameters

@@ -28,6 +28,7 @@ from helpers.training.run import Progress, Run, checkpoint_of, locked
 from helpers.training.widen import widened
 
 LOG_EVERY = 50  # steps
+LOG = ["step", "loss", "validation_ssim", "seconds"]
 
 
 def train(recipe: Recipe, run: Run) -> dict:
@@ -67,7 +68,7 @@ class Training:
             self.network = networks.build(dict(recipe.architecture)).to(device).train()
         if hasattr(self.network, "memory_free"):  # an i-RIM's states fit at small sizes; keeping them saves a third
             self.network.memory_free = recipe.profile == "paper"
-        if self.checkpoint.is_file():
+        if self.checkpoint.is_file() and not run.fresh:
             kept = self._read_checkpoint()
         else:
             kept = None
@@ -83,9 +84,13 @@ class Training:
         source = blocks_of(recipe.data, profile(recipe.profile), recipe.seed, recipe.vary)
         self.stream = Stream(source, recipe.batch * ranks, recipe.blocks, workers=run.workers)
         self.slices = None
+        if self.rank == 0:
+            self._look_ahead()
 
     def finish(self) -> dict:
         """All steps that are left, or as many as the hours allow; returns the card."""
+        if self.run.fresh and self.rank == 0:
+            self.checkpoint.unlink(missing_ok=True)
         started = saved = time.monotonic()
         done, recipe = self.progress, self.recipe
         before = done.seconds
@@ -156,8 +161,6 @@ class Training:
         """
         if self.rank:
             return None
-        if self.slices is None:
-            self.slices = validation.held_out(self.recipe.data, self.recipe.profile, self.run.volumes)
         state = self.average.module.state_dict()
         shipped = zoo.rounded(state)
         found = self._scores(shipped)
@@ -204,6 +207,14 @@ class Training:
             with written_aside(self.checkpoint) as part:
                 torch.save(kept, part)
 
+    def _look_ahead(self) -> None:
+        """Read what the first validation needs before the first step, which would be lost where something is wrong."""
+        if self.log.is_file() and next(iter(_lines(self.log)), LOG) != LOG:
+            raise BadInput(f"{self.log} is there and no log of a training; choose another --checkpoints")
+        self.slices = validation.held_out(self.recipe.data, self.recipe.profile, self.run.volumes)
+        for _ in open_data(self.run.also) if self.run.also else ():
+            pass
+
     def _read_checkpoint(self) -> dict:
         try:
             kept = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
@@ -244,9 +255,9 @@ class Training:
             done = self.progress
             score = done.curve[-1][1] if done.curve and done.curve[-1][0] == done.step else ""
             row = [done.step, f"{sum(done.losses) / len(done.losses):.6g}", score, round(done.seconds, 1)]
-            old = [each for each in _lines(self.log) if int(each[0]) < done.step]
+            old = [each for each in _lines(self.log)[1:] if int(each[0]) < done.step]
             with written_aside(self.log) as part, part.open("w", newline="") as file:
-                csv.writer(file).writerows([["step", "loss", "validation_ssim", "seconds"], *old, row])
+                csv.writer(file).writerows([LOG, *old, row])
         self.progress.losses.clear()
 
 
@@ -259,4 +270,4 @@ def _lines(path: Path) -> list[list[str]]:
     if not path.is_file():
         return []
     with path.open(newline="") as file:
-        return list(csv.reader(file))[1:]
+        return list(csv.reader(file))

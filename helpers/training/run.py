@@ -22,6 +22,7 @@ class Run:
     folder, checkpoints  where card and weights, and where checkpoints, log and lock go
     hours                stop cleanly after so many, to be resumed; validate_every: steps; save_every: seconds
     also                 a file or folder that every validation scores as well, which nothing depends on
+    fresh                forget a checkpoint once all else is seen to be in order
     start                a card and weights to start from; go_on: go on where their training stopped, and at_full_rate:
                          at the full learning rate, as if it began
     """
@@ -37,6 +38,7 @@ class Run:
     save_every: float = 120
     command: str = ""
     also: str | None = None
+    fresh: bool = False
     start: str | None = None
     go_on: bool = False
     at_full_rate: bool = False
