@@ -40,6 +40,27 @@ def test_what_was_kept_comes_back_and_a_volume_named_001_is_no_number(kept):
     assert json.loads(kept.with_suffix(".json").read_text())["methods"] == {"tv": {"lam": 0.1}, "sense": {}}
 
 
+def rows_of(arguments):
+    return [{"method": "tv", "volume": arguments[0]}]
+
+
+def test_every_command_that_made_a_part_is_named_until_one_makes_it_all(tmp_path):
+    """It is what the results' chapters say their numbers come from."""
+
+    def run(command, *volumes):
+        made = Table(tmp_path / "t.csv", ["method", "volume"], lambda n: provenance(command, 0, n), {})
+        measured(made, [(("tv", each), (each,)) for each in volumes], rows_of, Workers())
+        said = json.loads((tmp_path / "t.json").read_text())
+        return [*said.get("earlier", []), said["command"]]
+
+    assert run("a", "1", "2") == ["a"]
+    assert run("b", "3") == ["a", "b"]
+    assert run("b", "3", "4") == ["a", "b"]
+    assert run("c", "1") == ["a", "b"]  # it has measured nothing
+    assert run("d", "1", "2", "3", "4") == ["d"]
+    assert run("e", "1", "2", "3", "4", "5") == ["e"]
+
+
 def test_rows_of_a_method_that_has_changed_are_measured_again(kept):
     assert table(kept, tv={"lam": 0.2}).have == {("sense", "001")}
     assert table(kept, sense={}).have == {("tv", "001"), ("sense", "001")}  # not asked for: what is there stays

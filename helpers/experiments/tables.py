@@ -54,6 +54,7 @@ class Table:
         self._check(needed, numbers)
         before = origin(path) if there else {}
         self._unfinished = there and before.get("n", 0) is None  # a run was killed
+        self._earlier = [*before.get("earlier", []), *([before["command"]] if "command" in before else [])]
         self.depends, self.methods = plain(depends), before.get("methods", {}) | plain(methods or {})
         if there:
             self._compare(before, plain(methods or {}))
@@ -144,13 +145,21 @@ class Table:
         if self._columns is not None or self._unfinished:
             self.keep()
 
+    def made_by(self, keys: Collection[tuple]) -> None:
+        """Forget earlier commands where this one, which is to measure these keys, makes all rows, whoever began it."""
+        if self.have <= set(keys):
+            self._earlier = []
+
     def keep(self, finished: bool = True) -> None:
         """Write the table anew, if there is a file to write it to.
 
-        finished: no rows are to follow; until then the .json does not say how many there are.
+        finished: no rows are to follow; until then the .json does not say how many there are. It names the command and,
+        where others have measured a part of the rows, those, too, as `earlier`.
         """
         if self.path:
             made = self.made(len(self.rows)) | ({} if finished else {"n": None}) | {"depends": self.depends}
+            if earlier := [each for each in self._earlier if each != made.get("command")]:
+                made["earlier"] = earlier
             keep(self.rows, self.path, made | ({"methods": self.methods} if self.methods else {}), self.keys)
             self._columns = list(self.rows)
 
@@ -167,6 +176,7 @@ def measured(
     raises BadInput is lost, as is said at the end, and the rest goes on; raised is the first where all are.
     """
     have, work = table.have, list(work)
+    table.made_by([key for key, _ in work])
     left = {key: arguments for key, arguments in work if key not in have}
     if left:
         for key, (rows, wrong) in tqdm(

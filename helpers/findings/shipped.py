@@ -21,7 +21,8 @@ def origin(name: str) -> str:
     """Where results/NAME.csv comes from, in words: n, seed, device, version of this package, and command."""
     made = json.loads((RESULTS / f"{name}.json").read_text("utf8"))
     seeds = made["seed"] if isinstance(made["seed"], list) else [made["seed"]]
-    how = f"{made['device']}, version {made['versions']['helpers']}, made by `{made['command']}`"
+    commands = ", then ".join(f"`{each}`" for each in [*made.get("earlier", []), made["command"]])
+    how = f"{made['device']}, version {made['versions']['helpers']}, made by {commands}"
     return f"n = {made['n']} rows, seed {', '.join(map(str, seeds))}, {how}"
 
 
