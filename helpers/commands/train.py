@@ -2,10 +2,11 @@
 
 NAME is a recipe of zoo/recipes.toml, or a name of your own with --architecture. Card and weights are written to the
 zoo at every validation, checkpoints and a CSV log to _build/training every two minutes; a run that is killed goes on
-there when it is started again. Several names, or --all, are trained one after the other, --jobs of them at a time.
+there when it is started again; without its checkpoint --from zoo goes on with the weights that are shipped. Several
+names, or --all, are trained one after the other, --jobs of them at a time.
 Under torchrun several GPUs share a training. Examples:
-  python -m helpers train unet-knee --hours 2
-  python -m helpers train --all --jobs 2
+  python -m helpers train unet-knee --from zoo --steps 40000 --hours 2
+  python -m helpers train --all --from zoo --jobs 2
   python -m helpers train mine --architecture '{"network": "unet", "channels": 32}' --data FOLDER --profile paper
 """
 
