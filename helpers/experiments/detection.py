@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
-from statistics import NormalDist
 
 import pandas as pd
 import torch
+from torch import Tensor
 
 from helpers.data.slice import Box, Slice
 from helpers.experiments.evaluate import reconstruct
@@ -23,6 +23,8 @@ USUAL = Feature(size=4, contrast=0.5)  # of which the shape is changed
 BAND = 20  # rows that have one feature: their errors are changed a little by others, their contrasts hardly
 GROUPS = 2  # of places
 DRAWS = 2  # of noise for each group
+EMPTY = 4  # further draws without a feature: a deviation takes noise that the scans with it do not share
+ELSEWHERE = 16  # groups of places without a feature, by which the threshold is set
 TWICE = 2**0.5  # times the noise: as much as the scan has is added to it
 FALSE = 0.05  # of places without a feature, that are taken for one
 VOLUMES = 5
@@ -41,11 +43,10 @@ def rows(item: Slice, name: str, told: dict, seed: int = 0, which: Sequence[Feat
     name: of a family, a method, or MODULE:FUNCTION; told: what rows say besides. error: ||f - x||^2 / ||x||^2 in the
     windows, which black ones make large, having next to no energy; contrast: of the features, the share that f of the
     scan with them has and f without has not; detectability: d' of a matched filter under noise alone, the mean of
-    places; misses: the share of places at which its output is below the threshold that `FALSE` of the places without a
-    feature exceed, so that what a method makes of the anatomy around is noise, too.
+    places; misses: the share of places at which its output is below the `threshold`.
     """
     method, scan, mask = next(groups.variants(name, item)).load(), Scan.of(item), measured(item, seed=seed)
-    draws = [signal.noisier(item, TWICE, seed + number) for number in range(DRAWS)]
+    draws = [signal.noisier(item, TWICE, seed + number) for number in range(DRAWS + EMPTY)]
     plain = torch.stack([reconstruct(method, draw, mask) for draw in draws])
     for feature in which or features():
         found = []
@@ -53,11 +54,9 @@ def rows(item: Slice, name: str, told: dict, seed: int = 0, which: Sequence[Feat
             places = scattered(item, feature.size, seed + group)
             changed = scan.with_feature(feature, places)
             added = changed.kspace - item.kspace
-            noisy = [replace(draw, kspace=draw.kspace + added) for draw in draws]
+            noisy = [replace(draw, kspace=draw.kspace + added) for draw in draws[:DRAWS]]
             images = torch.stack([reconstruct(method, draw, mask) for draw in noisy])
-            for row, column in places:
-                finding = Finding.of(Box(column, row, feature.size, feature.size, ""), changed.target, item.target)
-                found.append((finding, images))
+            found += [(finding, images) for finding in marked(changed, item, feature, places)]
         if not found:
             continue
         energy = torch.stack([finding.signal.square().sum() for finding, _ in found])
@@ -67,18 +66,36 @@ def rows(item: Slice, name: str, told: dict, seed: int = 0, which: Sequence[Feat
         )
         truth = torch.stack([finding.truth.square().sum() for finding, _ in found])
         wrong = torch.stack([finding.wrong(images) for finding, images in found])
-        outputs, empty = (energy.sqrt()[:, None] * each for each in (shown, nothing))
-        threshold = empty.mean() + NormalDist().inv_cdf(1 - FALSE) * empty.std()
+        outputs = energy.sqrt()[:, None] * shown
         yield told | {
             "size": feature.size,
             "contrast_put": feature.contrast,
             "shape": feature.shape,
             "places": len(found),
             "error": float(wrong.mean() / truth.mean()),
-            "contrast": float((energy * (shown - nothing).mean(1)).sum() / energy.sum()),
-            "detectability": sum(map(detectability, shown, nothing)) / len(found),
-            "misses": float((outputs < threshold).float().mean()),
+            "contrast": float((energy * (shown - nothing[:, :DRAWS]).mean(1)).sum() / energy.sum()),
+            "detectability": sum(map(detectability, shown, nothing[:, DRAWS:])) / len(found),
+            "misses": float((outputs < threshold(scan, feature, plain, seed)).float().mean()),
         }
+
+
+def threshold(scan: Scan, feature: Feature, images: Tensor, seed: int = 0) -> float:
+    """What the output of the matched filter exceeds at `FALSE` of the places without a feature, over all draws.
+
+    images: (draws, y, x), of the scan as it is. What a method makes of the anatomy there is noise, too.
+    """
+    item, empty = scan.item, []
+    for group in range(GROUPS, GROUPS + ELSEWHERE):
+        places = scattered(item, feature.size, seed + group)
+        for finding in marked(scan.with_feature(feature, places), item, feature, places):
+            empty.append(finding.signal.square().sum().sqrt() * finding.shown(images))
+    return float(torch.cat(empty).quantile(1 - FALSE))
+
+
+def marked(changed: Slice, item: Slice, feature: Feature, places: Sequence[Place]) -> list[Finding]:
+    """What the truth with the feature shows of it at each of the places."""
+    boxes = [Box(column, row, feature.size, feature.size, "") for row, column in places]
+    return [Finding.of(box, changed.target, item.target) for box in boxes]
 
 
 def live(items: Sequence[Slice], names: Sequence[str], which: Sequence[Feature], seed: int = 0) -> pd.DataFrame:

@@ -252,7 +252,10 @@ def _corrected(one: Case, member: Variant, seed: int) -> Iterator[tuple[tuple[in
     image = reconstruct(method, item, mask)
     plain = None if without is None else reconstruct(method, without, mask)
     drawn = member.family != UNTRAINED
-    present, absent = (_noisy(scan, method, mask, seed) if scan and drawn else None for scan in (item, without))
+    seeds = range(seed, seed + DRAWS), range(seed + DRAWS, seed + 2 * DRAWS)  # a deviation takes noise of its own
+    present, absent = (
+        _noisy(scan, method, mask, each) if scan and drawn else None for scan, each in zip((item, without), seeds)
+    )
     scores = metrics.scores(image, item.target, item.peak)
     for number, box in visible(one):
         there = finding(one, box)
@@ -272,9 +275,9 @@ def _corrected(one: Case, member: Variant, seed: int) -> Iterator[tuple[tuple[in
         )
 
 
-def _noisy(scan: Slice, method: Method, mask: Tensor, seed: int) -> Tensor:
+def _noisy(scan: Slice, method: Method, mask: Tensor, seeds: Iterable[int]) -> Tensor:
     """Images of a scan with as much noise again as it has, (draws, y, x)."""
-    draws = [signal.noisier(scan, TWICE, seed + number) for number in range(DRAWS)]
+    draws = [signal.noisier(scan, TWICE, seed) for seed in seeds]
     return torch.stack([reconstruct(method, draw, mask) for draw in draws])
 
 
