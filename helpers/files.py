@@ -1,8 +1,9 @@
-"""Writing files so that nothing is ever half-written: aside first, then renamed."""
+"""Writing files so that nothing is ever half-written, aside first, then renamed, and by one process at a time."""
 
+import fcntl
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,3 +42,31 @@ def running(process: int) -> bool:
     except (PermissionError, OverflowError):
         return True
     return True
+
+
+def claimed(path: Path) -> Callable[[], None]:
+    """Claim a file for this process, until what is returned is called or the process ends.
+
+    The claim is a hidden file beside it, since the file itself is replaced. BlockingIOError where another process has
+    claimed it.
+    """
+    beside = path.with_name(f".{path.name}.lock")
+    while True:
+        file = beside.open("a")
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except PermissionError as error:  # some systems say so
+            file.close()
+            raise BlockingIOError from error
+        except BaseException:
+            file.close()
+            raise
+        if beside.exists() and os.path.samestat(os.fstat(file.fileno()), beside.stat()):
+            break
+        file.close()  # whoever had it has just removed it
+
+    def release() -> None:
+        beside.unlink(missing_ok=True)
+        file.close()
+
+    return release

@@ -73,6 +73,37 @@ def test_few_volumes_give_no_verdict_and_protocols_stand_beside_each_other():
     assert found["a"].str.endswith("no verdict, 4 volumes").all() and not found["b"].str.contains("no verdict").any()
 
 
+def test_means_are_over_findings_that_all_variants_have():
+    """An easy finding that one of them lacks would move it up; one that was measured on few does not count."""
+    rows = table(lambda ssim, _: 1 - ssim)
+    lacking = rows[~((rows["family"] == "unet") & (rows["volume"] == "v3"))]
+    few = lacking[(lacking["family"] != "convdecoder") | lacking["volume"].isin(["v0", "v1"])]
+    found = pathologies.common(few)
+    assert set(found["family"]) == {"varnet", "unet", "wavelet"} and "v3" not in set(found["volume"])
+    assert len(found) == 3 * 2 * 11
+
+
+def test_two_variants_are_no_line():
+    rows = table(lambda ssim, _: 1 - ssim)
+    found = pathologies.judged(rows[rows["family"].isin(["varnet", "unet"]) & (rows["variant"] == "base")])
+    assert cell(found, "SSIM and the error in the box lie on a line, of methods") == "not defined: undecided"
+
+
+def test_findings_without_an_error_are_left_out_of_the_ranks():
+    rows = table(lambda ssim, volume: 0.5 - 0.5 * (ssim + volume))
+    lost = rows["volume"].isin(["v0", "v5"])
+    blank = rows.assign(nmse_box=rows["nmse_box"].where(~lost))
+    one, other = (pathologies._within(each, "ssim", "nmse_box", 0)[0] for each in (blank, rows[~lost]))
+    assert one == pytest.approx(other)
+
+
+def test_the_least_is_infinite_where_most_are_not_reached():
+    eps = [0.01, 0.02, np.inf, np.inf, np.inf]
+    rows = pd.DataFrame({"eps": eps, "noise_levels": 1.0, "method": "tv", "made_for": "tv", "goal": "hide"})
+    found = pathologies.least(rows).loc[("tv", "hide")]
+    assert found["eps, median"] == found["noise levels, median"] == np.inf and found["quartiles"] == "0.02 to inf"
+
+
 def test_what_is_hidden_or_invented_is_counted_where_somebody_knows():
     rows = table(lambda ssim, _: 1 - ssim)
     rated = pathologies.with_rates(rows)

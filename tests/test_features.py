@@ -1,5 +1,7 @@
 """Laws of artificial features: what a coil model can produce, what is changed, and that many at once are as one."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 import torch
@@ -9,14 +11,17 @@ from helpers.attacks.exact import LinearSense
 from helpers.data.scanner import draw_volume
 from helpers.errors import BadInput
 from helpers.experiments import detection, evaluate, heat_maps
+from helpers.experiments.evaluate import reconstruct
 from helpers.experiments.heat_maps import Seen
 from helpers.features.artificial import SHAPES, Feature, Scan, together
 from helpers.features.closed_form import ClosedForm
+from helpers.methods import load
 from helpers.methods.sense import MU
 from helpers.mri.metrics import object_mask
 from helpers.mri.noise import noise_level, recorded
 from helpers.mri.sense import Sense
 from helpers.profiles import profile
+from helpers.shifts import signal
 from helpers.shifts.lines import measured
 
 
@@ -171,6 +176,34 @@ def test_random_places_show_how_far_maps_are_to_be_trusted(scan):
     rows = list(heat_maps.checked(seen, "sense", 0, {}, count=3))
     assert all(row["at_once"] == pytest.approx(row["alone"], abs=1e-5) and row["features"] > 10 for row in rows)
     assert rows == list(heat_maps.checked(seen, "sense", 0, {}, count=3))
+
+
+def test_the_threshold_lets_as_many_empty_places_through_as_it_says(scan):
+    """On places and draws of noise that have not set it: a mean over features, each far from exact."""
+    item, mask, method, rates = scan.item, measured(scan.item), load("zero-filled"), []
+
+    def images(first):
+        draws = [signal.noisier(item, detection.TWICE, first + number) for number in range(4)]
+        return torch.stack([reconstruct(method, draw, mask) for draw in draws])
+
+    for feature in (Feature(1, 1.0), Feature(2, 0.5), Feature(4, -0.5), Feature(4, 1.0)):
+        threshold, others, outputs = detection.threshold(scan, feature, images(0)), images(10), []
+        for group in range(50, 80):
+            places = detection.scattered(item, feature.size, group)
+            for finding in detection.marked(scan.with_feature(feature, places), item, feature, places):
+                outputs.append(finding.signal.norm() * finding.shown(others))
+        rates.append(float((torch.cat(outputs) > threshold).float().mean()))
+    assert detection.FALSE / 2 < sum(rates) / len(rates) < 2 * detection.FALSE
+
+
+def test_the_deviation_is_of_noise_that_scans_with_and_without_a_feature_do_not_share(scan, monkeypatch):
+    drawn, put = [], Scan.with_feature
+    monkeypatch.setattr(detection, "detectability", lambda present, absent: drawn.append((present, absent)) or 0.0)
+    # in the truth alone, so that equal draws of noise give equal numbers
+    monkeypatch.setattr(Scan, "with_feature", lambda *given: replace(put(*given), kspace=scan.item.kspace))
+    list(detection.rows(scan.item, "zero-filled", {}, which=[Feature(4, 1.0)]))
+    assert drawn and all((len(a), len(b)) == (detection.DRAWS, detection.EMPTY) for a, b in drawn)
+    assert all(set(a.tolist()).isdisjoint(b.tolist()) for a, b in drawn)
 
 
 def test_a_larger_and_brighter_feature_is_not_missed(scan):

@@ -45,3 +45,10 @@ def test_curves_and_checks_have_a_readers_method_beside_the_shipped_ones(reader,
     assert ours["misses"].equals(theirs["misses"]) and ours["contrast"].equals(theirs["contrast"])
     # of a method of which nothing is known every image has one feature
     assert (checks["features"] == 1).all() and (checks["at_once"] == checks["alone"]).all()
+
+
+def test_maps_of_one_protocol_leave_those_of_the_other(here, capsys):
+    command = [*COMMAND, "--only", "maps", "--methods", "unet", "--protocol"]
+    for protocol in ("published", "corrected", "published"):
+        assert main([*command, protocol]) == 0
+    assert set(read(here / "heat_maps.csv")["protocol"]) == {"published", "corrected"}

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -207,3 +208,40 @@ def test_other_commands_lose_a_piece_and_measure_the_rest(reader, capsys, comman
     before = len(pd.read_csv("t.csv"))
     assert main(words) == 0
     assert len(pd.read_csv("t.csv")) > before
+
+
+FORKS = """
+import os, time
+from multiprocessing import Process
+from threading import Thread
+from helpers.methods.zero_filled import reconstruct as plain
+
+def leaves_a_child(kspace, mask):
+    Process(target=time.sleep, args=(60,)).start()
+    os._exit(3)
+
+def chatter():
+    while True:
+        os.write(1, b"printed past Python")
+        time.sleep(0.01)
+
+def chats(kspace, mask):
+    Thread(target=chatter, daemon=True).start()
+    time.sleep(0.3)
+    return plain(kspace, mask)
+"""
+
+
+def test_what_a_dead_process_has_started_is_ended_too(reader, measured):
+    limited, start = Limited(reader(FORKS, "limits_six", "leaves_a_child"), 20), time.monotonic()
+    with pytest.raises(BadInput, match="ended its process with code 3|took longer"):
+        limited(*measured)
+    limited.end()
+    assert time.monotonic() - start < 50, "less than its child would have lived"
+
+
+def test_what_a_thread_prints_is_no_answer(reader, measured):
+    limited = Limited(reader(FORKS, "limits_seven", "chats"), 30)
+    for _ in range(2):
+        assert torch.equal(limited(*measured), methods.load(ZERO_FILLED)(*measured))
+    limited.end()

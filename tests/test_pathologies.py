@@ -79,6 +79,16 @@ def test_a_row_is_what_its_docstring_says(one):
     assert row["detectability"] > 0 and (row["x"], row["y"]) == (box.x, box.y)
 
 
+def test_noise_is_drawn_for_the_scan_and_for_its_twin(one, monkeypatch):
+    seeds = []
+    noisier = pathologies.signal.noisier
+    monkeypatch.setattr(
+        pathologies.signal, "noisier", lambda item, times, seed: seeds.append(seed) or noisier(item, times, seed)
+    )
+    list(pathologies.rows(one, "corrected", "zero-filled", "base"))
+    assert sorted(seeds) == list(range(2 * pathologies.DRAWS))
+
+
 def test_a_scan_without_a_twin_has_all_but_what_it_would_be_without(one):
     row = only(pathologies.rows(replace(one, without=None), "corrected", "zero-filled", "base"))
     assert np.isnan(row["shown_without"]) and row["contrast"] == row["shown_with"]

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -210,3 +211,14 @@ def test_shipped_numbers_stand_beside_those_of_the_example():
     counts = quality[quality["method"].isin(["tv", example.name])].groupby(["method", "volume", "slice"]).size()
     assert (counts == 1).all() and len(counts) == 2 * (quality["method"] == example.name).sum()
     assert json.loads((example.folder / "card.json").read_text())["data"] == "drawn"
+
+
+def test_numbers_under_other_masks_do_not_stand_beside_it(tmp_path):
+    example = Report.of("").folder
+    shutil.copytree(example, tmp_path / "report")
+    card = json.loads((example / "card.json").read_text())
+    assert Report(tmp_path / "report").known
+    card["made_by"]["seed"] = 5
+    (tmp_path / "report" / "card.json").write_text(json.dumps(card))
+    other = Report(tmp_path / "report")
+    assert not other.known and set(other.table("quality")["method"]) <= {other.name, "zero-filled", "wavelet"}

@@ -60,7 +60,7 @@ def here(tmp_path, monkeypatch):
     ],
 )
 def test_values_are_numbers_lists_or_words(text, found):
-    assert sweeps.values(text) == found
+    assert sweeps.values("a", text) == found
 
 
 def test_a_sweep_has_a_row_a_copy_and_a_page_of_every_run(here, capsys):
@@ -168,3 +168,32 @@ def test_no_run_is_lost_or_doubled_whoever_is_killed(here):
     assert set(zip(found["a"], found["b"])) == {(a, b) for a in range(12) for b in "xy"}
     copies = [path.name for path in (here / "out" / "runs").glob("*.ipynb")]
     assert sorted(copies) == sorted(f"{name}.ipynb" for name in found["run"])
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["text.md", "-p", "a=1"], "is no notebook"),
+        (["list.json", "-p", "a=1"], "is no notebook"),
+        (["note.ipynb", "-p", "a={0,1}"], "holds what is no number"),
+        (["note.ipynb", "-p", "a=1j"], "holds what is no number"),
+        (["note.ipynb", "-p", "a=1", "--out", "site"], "is there and not of a sweep"),
+    ],
+)
+def test_what_is_no_notebook_no_value_or_somebody_elses_is_a_sentence(here, capsys, words, sentence):
+    (here / "text.md").write_text("# words")
+    (here / "list.json").write_text("[1]")
+    (here / "site").mkdir()
+    (here / "site" / "index.html").write_text("mine")
+    assert main(["sweep", "--out", "out", *words]) == 2
+    assert sentence in capsys.readouterr().err
+    assert (here / "site" / "index.html").read_text() == "mine"
+
+
+def test_a_run_whose_name_looks_like_a_number_is_one(here, monkeypatch):
+    monkeypatch.setattr(sweeps, "key", lambda parameters: f"{parameters['a']:012d}")
+    assert main(["sweep", "note.ipynb", "-p", "a=351", "--out", "out"]) == 0
+    copy = here / "out" / "runs" / "000000000351.ipynb"
+    before = copy.stat().st_mtime_ns
+    assert main(["sweep", "note.ipynb", "-p", "a=351,352", "--out", "out"]) == 0
+    assert copy.stat().st_mtime_ns == before

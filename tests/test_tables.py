@@ -61,6 +61,53 @@ def test_every_command_that_made_a_part_is_named_until_one_makes_it_all(tmp_path
     assert run("e", "1", "2", "3", "4", "5") == ["e"]
 
 
+def test_a_disk_that_is_full_does_not_make_old_rows_new_ones(kept, monkeypatch):
+    """The rows of a method that has changed are measured again, also where the table could not be written."""
+    again = table(kept, tv={"lam": 0.2})
+    written = tables._as_text
+    monkeypatch.setattr(tables, "_as_text", lambda *arguments: written(*arguments) * 0)  # stands for what fails
+
+    def fails(source, path):
+        if str(path).endswith(".csv"):
+            raise OSError(28, "No space left on device")
+        os.rename(source, path)
+
+    monkeypatch.setattr(files.os, "replace", fails)
+    with pytest.raises(OSError, match="No space"):
+        again.add([{"method": "tv", "volume": "002", "ssim": 0.6}])
+    monkeypatch.undo()
+    assert table(kept, tv={"lam": 0.2}).have == {("sense", "001")}
+
+
+OTHER = """
+import sys, time
+from pathlib import Path
+from helpers.experiments.tables import Table
+held = Table(Path(sys.argv[1]), ["method", "volume"], lambda n: {"n": n}, {"profile": "smoke"})
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+def test_two_processes_do_not_go_on_with_one_table(kept):
+    with subprocess.Popen([sys.executable, "-c", OTHER, str(kept)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(BadInput, match="another process goes on with"):
+            table(kept)
+        other.kill()
+    assert len(table(kept).have) == 2
+    assert {path.name for path in kept.parent.iterdir()} == {"kept.csv", "kept.json"}, "no lock is left"
+
+
+def test_what_was_measured_elsewhere_keeps_where_it_was(tmp_path):
+    def run(device):
+        made = Table(tmp_path / "t.csv", ["method", "volume"], lambda n: provenance("a", 0, n, device), {})
+        measured(made, [(("tv", "1"), ("1",))], rows_of, Workers())
+        return json.loads((tmp_path / "t.json").read_text())["device"]
+
+    assert run("cuda") == run("cpu") == "cuda"
+
+
 def test_rows_of_a_method_that_has_changed_are_measured_again(kept):
     assert table(kept, tv={"lam": 0.2}).have == {("sense", "001")}
     assert table(kept, sense={}).have == {("tv", "001"), ("sense", "001")}  # not asked for: what is there stays

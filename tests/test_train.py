@@ -157,6 +157,7 @@ def test_a_restart_that_loses_leaves_the_weights_as_they_were(tiny, tmp_path, mo
     assert found["restart_gain"] < 0 and found.pop("restart_command")
     assert found == card | {"restart_gain": found["restart_gain"]}
     assert (folder / "tiny.safetensors").read_bytes() == weights
+    assert not list(tmp_path.glob("tiny-*.pt")), "the next restart begins at these weights"
 
 
 def test_a_wider_network_starts_where_a_narrow_one_ended(tiny, tmp_path):

@@ -5,10 +5,14 @@ import shutil
 import subprocess
 import sys
 
+import h5py
 import pytest
 import torch
 
 from helpers.__main__ import main
+from helpers.data import fastmri
+from helpers.data.scanner import draw_volume
+from helpers.profiles import profile
 
 TINY = {"network": "unet", "channels": 2, "pools": 2}
 
@@ -112,3 +116,18 @@ def test_what_does_not_fit_into_memory_is_a_sentence(tmp_path, monkeypatch, caps
     monkeypatch.setattr("helpers.commands.train.usable", lambda name: torch.empty(2**50))
     assert main(few("mine", tmp_path)) == 2
     assert "not enough memory" in capsys.readouterr().err
+
+
+def test_data_without_references_are_told_before_the_first_step(tmp_path, capsys):
+    item = draw_volume("knee", 0, profile("smoke"), slices=1)[0]
+    for folder in ("scans/multicoil_train", "scans/multicoil_val", "also"):
+        (tmp_path / folder).mkdir(parents=True)
+        fastmri.write_volume(tmp_path / folder / "a.h5", [item])
+        if folder != "scans/multicoil_train":
+            with h5py.File(tmp_path / folder / "a.h5", "a") as file:
+                file["kspace"][..., ::2] = 0
+                del file["reconstruction_rss"]
+    assert main(few("mine", tmp_path, "--data", str(tmp_path / "scans"))) == 2
+    assert main(few("mine", tmp_path, "--also", str(tmp_path / "also"))) == 2
+    said = capsys.readouterr().err
+    assert said.count("has a reference, so that nothing can be validated") == 2 and "step/s" not in said

@@ -99,6 +99,19 @@ def test_pieces_for_a_gpu_do_not_wait_where_there_is_none(cluster):
         dict(Workers(scheduler=cluster[0], device="cuda").results(doubled, [(0, (0,))]))
 
 
+def slow(arguments: tuple) -> int:
+    time.sleep(0.3)
+    return arguments[0]
+
+
+def test_a_scheduler_that_is_lost_is_a_sentence(cluster):
+    address, workers = cluster
+    scheduler = int(subprocess.check_output(["pgrep", "-P", str(os.getpid()), "-f", "dask scheduler"]).split()[0])
+    with pytest.raises(BadInput, match="was lost in the middle of the work"):
+        for _ in Workers(scheduler=address).results(slow, [(number, (number,)) for number in range(100)]):
+            os.kill(scheduler, signal.SIGKILL)
+
+
 def test_a_scheduler_that_does_not_answer_is_a_sentence(monkeypatch):
     monkeypatch.setattr("helpers.experiments.workers.PATIENCE", 1)
     with pytest.raises(BadInput, match="no dask scheduler answers at tcp://127.0.0.1:9"):

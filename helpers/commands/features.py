@@ -122,7 +122,7 @@ def curves(args: argparse.Namespace) -> Table:
     items = shifts.slices(args.data, profile(args.profile), args.volumes or detection.VOLUMES)
     names = args.methods or hidden.METHODS
     work = [((name, item.identity), (item, name)) for name in names for item in items]
-    table = _table(args, "curves", detection.KEYS, items, {}, _members(args, "corrected", names, items))
+    table = _table(args, "curves", detection.KEYS, items, {}, _members(args, names, items))
     return _filled(args, table, work, curve)
 
 
@@ -134,7 +134,7 @@ def maps(args: argparse.Namespace) -> Table:
         if protocol not in args.protocol:
             continue
         names = [name for name in args.methods or known if protocol == "corrected" or name in known]
-        parts |= _members(args, protocol, names, items)
+        parts |= _members(args, names, items)
         for name, number, stride in heat_maps.wanted(protocol, names, len(items), args.stride):
             item = items[number]
             for first in heat_maps.firsts(tuple(item.target.shape), name, stride):
@@ -149,7 +149,7 @@ def checks(args: argparse.Namespace) -> Table:
     items = shifts.slices(args.data, profile(args.profile), 1)
     names = args.methods or [name for name in heat_maps.METHODS["corrected"] if name not in heat_maps.STRIDES]
     work = [((name, items[0].identity), (items[0], name)) for name in names]
-    parts = _with_bands(_members(args, "corrected", names, items))
+    parts = _with_bands(_members(args, names, items))
     table = _table(args, "checks", heat_maps.CHECK_KEYS, items, {}, parts)
     return _filled(args, table, work, check)
 
@@ -205,10 +205,10 @@ def _told(item: Slice) -> dict:
     return {"volume": item.volume, "slice": item.number, "identity": item.identity}
 
 
-def _members(args: argparse.Namespace, protocol: str, names: Sequence[str], items: Sequence[Slice]) -> dict[str, dict]:
-    """What the rows of each method depend on; nothing of those that are as published."""
+def _members(args: argparse.Namespace, names: Sequence[str], items: Sequence[Slice]) -> dict[str, dict]:
+    """What the rows of each method depend on, the same under every protocol, since one table has all of them."""
     found = {}
-    for name in names if protocol == "corrected" else ():
+    for name in names:
         known = {next(iter(groups.variants(name, source))).method for source in {item.source for item in items}}
         found[name] = {each: methods.depends(each, [args.data]) for each in sorted(known)}
     return found

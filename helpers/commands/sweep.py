@@ -42,11 +42,13 @@ def run(args: argparse.Namespace) -> int:
             raise BadInput(f"-p takes NAME=VALUES, not {text!r}")
         if name in given:
             raise BadInput(f"-p {name} is given twice; give all of its values at once, as {name}=1,2")
-        given[name] = sweeps.values(after)
+        given[name] = sweeps.values(name, after)
         if not given[name]:
             raise BadInput(f"-p {name} has no value; give some, as {name}=1,2")
     grid = sweeps.grid(notebook, given)
     _outputs.check({"--table": table_at})
+    if (args.out / "index.html").exists() and not table_at.exists():
+        raise BadInput(f"{args.out / 'index.html'} is there and not of a sweep; give another --out")
     command = shlex.join(["python", "-m", "helpers", "sweep", str(args.notebook), *_each("-p", args.given)])
     depends = {"notebook": sweeps.digest(notebook), "code": __version__}
     made = lambda n: provenance(f"{command} --out {args.out}", [], n, args.device)  # noqa: E731

@@ -184,7 +184,10 @@ def trained(recipe: Recipe, args: argparse.Namespace) -> dict:
     if not in_restart(zoo.card(recipe.name, args.out)):
         before_restart.keep(recipe.name, args.out, args.checkpoints)
     card = train(recipe, options)
-    return card if in_restart(card) else before_restart.better(card, args.out, args.checkpoints)
+    if in_restart(card):
+        return card
+    checkpoint.unlink(missing_ok=True)  # else the next restart of a network that has lost would be this one again
+    return before_restart.better(card, args.out, args.checkpoints)
 
 
 def queue(names: list[str], args: argparse.Namespace) -> int:

@@ -1,6 +1,7 @@
 """Heat maps of small features (Figure 7): how well a method shows one, by where it lies."""
 
 import base64
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -201,4 +202,4 @@ def checked(found: Seen, name: str, seed: int, told: dict, count: int = CHECKED)
 
 def band(name: str, stride: int) -> int:
     """Rows of places of which each has one feature in an image."""
-    return max(1, BANDS.get(name, ALONE) // stride)
+    return math.ceil(BANDS.get(name, ALONE) / stride)

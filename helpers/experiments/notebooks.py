@@ -8,6 +8,8 @@ import tempfile
 import uuid
 from pathlib import Path
 
+from helpers.errors import BadInput
+
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title><style>
@@ -27,13 +29,20 @@ a.anchor-link {{ display: none; }}
 
 
 def parameter_names(notebook: Path) -> list[str]:
-    """The variables assigned in the cell tagged `parameters`: what a run may set, in their order."""
+    """The variables assigned in the cell tagged `parameters`: what a run may set, in their order.
+
+    BadInput for what is no notebook.
+    """
+    try:
+        cells = json.loads(notebook.read_text("utf8"))["cells"]
+        sources = ["".join(cell["source"]) for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
+        statements = [statement for source in sources for statement in ast.parse(source).body]
+    except (ValueError, LookupError, TypeError, AttributeError, SyntaxError, RecursionError) as error:
+        raise BadInput(f"{notebook} is no notebook whose parameters can be read") from error
     names = []
-    for cell in json.loads(notebook.read_text("utf8"))["cells"]:
-        if "parameters" in cell["metadata"].get("tags", []):
-            for statement in ast.parse("".join(cell["source"])).body:
-                targets = getattr(statement, "targets", None) or [getattr(statement, "target", None)]
-                names += [target.id for target in targets if isinstance(target, ast.Name)]
+    for statement in statements:
+        targets = getattr(statement, "targets", None) or [getattr(statement, "target", None)]
+        names += [target.id for target in targets if isinstance(target, ast.Name)]
     return names
 
 

@@ -43,12 +43,19 @@ figcaption {{ font-size: .9em; }}
 """
 
 
-def values(text: str) -> list:
-    """What stands behind `name=`: values with commas between, numbers and other Python literals as such, else words."""
+def values(name: str, text: str) -> list:
+    """What stands behind `name=`: values with commas between, numbers and other Python literals as such, else words.
+
+    BadInput for literals that no notebook takes as parameters.
+    """
     try:
         found = ast.literal_eval(f"[{text}]")
     except (ValueError, SyntaxError):
         found = [_literal(part) for part in text.split(",")]
+    try:
+        json.dumps(found)
+    except TypeError as error:
+        raise BadInput(f"-p {name}={text} holds what is no number, word, list or truth value") from error
     return found
 
 

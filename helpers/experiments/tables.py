@@ -8,16 +8,18 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from io import BytesIO
 from pathlib import Path
+from weakref import finalize
 
 import pandas as pd
 from tqdm import tqdm
 
 from helpers.errors import BadInput
 from helpers.experiments.workers import Workers
-from helpers.files import written_aside
+from helpers.files import claimed, written_aside
 from helpers.mri import metrics
 
 OF_A_SLICE = ["volume", "slice"]
+WHERE = ("device", "threads", "commit", "processor", "versions")  # of a provenance: where and by what was measured
 NUMBERS = ("slice", "seed", "lam", "eps", "snr", "psnr_zero_filled", "acceleration", "seconds")
 
 
@@ -30,7 +32,8 @@ class Table:
     number may be those of another file); made: number of rows to provenance; depends: all that rows depend on and the
     keys do not name, as plain values; methods: the same by method, for a table with a column `method` among its keys;
     numbers: columns that hold nothing else. BadInput for a table of something else, or whose rows depend on something
-    else; rows of methods that have changed since are forgotten, and so measured again.
+    else, or that another process goes on with; rows of methods that have changed since are forgotten, and so measured
+    again.
     """
 
     def __init__(
@@ -43,6 +46,9 @@ class Table:
         numbers: Collection[str] = (*metrics.SCORES, *NUMBERS),
     ):
         self.path, self.keys, self.made = path, list(keys), made
+        self._claimed = False
+        if path is not None and path.parent.is_dir():
+            self._claim()
         there = path is not None and path.is_file()
         needed = [*self.keys, *(OF_A_SLICE if "identity" in self.keys else [])]
         self._rows, self._added = read(path) if there else pd.DataFrame(columns=needed), []
@@ -52,7 +58,8 @@ class Table:
                 f"{path} has no column {missing[0]}, so that it cannot be gone on with; give another --table"
             )
         self._check(needed, numbers)
-        before = origin(path) if there else {}
+        self._before = before = origin(path) if there else {}
+        self._measured = False
         self._unfinished = there and before.get("n", 0) is None  # a run was killed
         self._earlier = [*before.get("earlier", []), *([before["command"]] if "command" in before else [])]
         self.depends, self.methods = plain(depends), before.get("methods", {}) | plain(methods or {})
@@ -64,6 +71,14 @@ class Table:
             self._slices = {(volume, number): identity for volume, number, identity in known.itertuples(index=False)}
         self._origins = {volume: _origin(identity) for (volume, _), identity in self._slices.items()}
         self.lost: list[str] = []  # why there is none, of every piece of work that failed
+
+    def _claim(self) -> None:
+        """Keep other processes from the table as long as this object lives: two would lose each other's rows."""
+        try:
+            finalize(self, claimed(self.path))
+        except BlockingIOError:
+            raise BadInput(f"another process goes on with {self.path}; wait for it, or give another --table") from None
+        self._claimed = True
 
     def _check(self, needed: Sequence[str], numbers: Collection[str]) -> None:
         """BadInput for rows that do not say what they are, or that hold words where numbers belong."""
@@ -128,7 +143,7 @@ class Table:
         rows = list(rows)
         if "identity" in self.keys:
             rows = [row | {"volume": self.volume(row["volume"], row["slice"], row["identity"])} for row in rows]
-        self._added += rows
+        self._added, self._measured = [*self._added, *rows], True
         if not self.path:
             return
         if self._columns is None or any(row.keys() - set(self._columns) for row in rows):
@@ -154,10 +169,16 @@ class Table:
         """Write the table anew, if there is a file to write it to.
 
         finished: no rows are to follow; until then the .json does not say how many there are. It names the command and,
-        where others have measured a part of the rows, those, too, as `earlier`.
+        where others have measured a part of the rows, those, too, as `earlier`; the machine is that of the last which
+        measured any.
         """
         if self.path:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if not self._claimed:
+                self._claim()
             made = self.made(len(self.rows)) | ({} if finished else {"n": None}) | {"depends": self.depends}
+            if not self._measured:  # here and now
+                made |= {key: self._before[key] for key in WHERE if key in self._before}
             if earlier := [each for each in self._earlier if each != made.get("command")]:
                 made["earlier"] = earlier
             keep(self.rows, self.path, made | ({"methods": self.methods} if self.methods else {}), self.keys)
@@ -228,7 +249,7 @@ def read(path: Path) -> pd.DataFrame:
     """
     try:
         # only what is empty is missing: a volume may be called NA
-        text = {"volume": str, "identity": str}
+        text = {"volume": str, "identity": str, "run": str}
         whole, end, _ = path.read_bytes().rpartition(b"\n")
         return pd.read_csv(BytesIO(whole + end), dtype=text, keep_default_na=False, na_values=[""])
     except (ValueError, pd.errors.ParserError) as error:
@@ -250,10 +271,13 @@ def keep(rows: pd.DataFrame, path: Path, made: dict, keys: Sequence[str] = ()) -
 
     keys: columns of which every digit stays, as of strengths, by which rows are found again; of other numbers six do.
     """
-    with written_aside(path.with_suffix(".json")) as part:  # first: of rows alone nobody would know what they are
-        part.write_text(json.dumps(made | {"table": path.name}, indent=2) + "\n", "utf8")
-    with written_aside(path) as part:
-        part.write_text(_as_text(rows, keys), "utf8")
+    whence, text = path.with_suffix(".json"), _as_text(rows, keys)
+    said = json.dumps(made | {"table": path.name}, indent=2) + "\n"
+    # of rows alone nobody would know what they are; but old rows must not stand beside what is said of new ones
+    first = {path: text, whence: said} if path.is_file() else {whence: said, path: text}
+    for each, content in first.items():
+        with written_aside(each) as part:
+            part.write_text(content, "utf8")
 
 
 def append(rows: pd.DataFrame, path: Path, keys: Sequence[str] = ()) -> None:

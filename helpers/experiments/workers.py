@@ -3,6 +3,7 @@
 import argparse
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -143,9 +144,12 @@ def _with_gpu(client: "Client") -> None:
 
 def _result(future: object) -> object:
     from distributed import KilledWorker
+    from distributed.comm import CommClosedError
 
     try:
         return future.result()
+    except (CancelledError, CommClosedError) as error:
+        raise BadInput("the dask scheduler was lost in the middle of the work; give the same command again") from error
     except KilledWorker as error:
         words = "a process ended in the middle of its work, each time it was tried, as for want of memory"
         raise BadInput(f"{words}; give fewer --jobs") from error

@@ -81,11 +81,11 @@ class Scan:
 
     def stamped(self, feature: Feature, places: Sequence[Place]) -> Tensor:
         """Where on the full grid the feature is, (y, x) of 0 and 1."""
-        whole = torch.zeros(self.image.shape)
+        whole = torch.zeros(self.image.shape, device=self.image.device)
         top, left = ((n - t) // 2 for n, t in zip(self.image.shape, self.item.target.shape, strict=True))
         for row, column in places:
             window = (slice(top + row, top + row + feature.size), slice(left + column, left + column + feature.size))
-            whole[window] = feature.stamp()
+            whole[window] = feature.stamp().to(whole)
         return whole
 
     def with_feature(self, feature: Feature, places: Sequence[Place]) -> Slice:

@@ -16,6 +16,8 @@ from helpers.mri import metrics
 RANKING = ("varnet", "unet", "convdecoder", "wavelet")  # of the paper, the best first
 ERROR, MISSED, INVENTED = "error in the box", "hidden", "invented"
 KEYS = ["family", "variant"]
+FINDING = ["volume", "slice", "box"]
+LINED = 3  # variants: two points are always on a line
 SCORES = ("ssim", "ssim_object")
 
 
@@ -26,6 +28,16 @@ def with_rates(table: pd.DataFrame) -> pd.DataFrame:
         shown = pd.to_numeric(table.get(column, np.nan))
         rates[name] = pd.Series(beyond(shown, HALF), table.index).where(shown.notna()).astype(float)
     return table.assign(**rates)
+
+
+def common(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of findings that every variant was measured on: means over other findings are not to be compared.
+
+    A variant that was measured on less than half of them, as an un-trained network is, is left out instead.
+    """
+    count = rows.groupby(KEYS)["volume"].transform("size")
+    rows = rows[2 * count >= count.max()]
+    return rows[rows.groupby(FINDING)["volume"].transform("size") == rows.groupby(KEYS).ngroups]
 
 
 def points(rows: pd.DataFrame, scores: Sequence[str]) -> pd.DataFrame:
@@ -44,22 +56,22 @@ def points(rows: pd.DataFrame, scores: Sequence[str]) -> pd.DataFrame:
 def judged(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     """The claims on small features: what was measured and the verdict, a column a protocol, a row a claim.
 
-    That scores of whole images and errors in boxes lie on a line: that the correlation of the means of all variants,
-    turned round, is above LINE; the same over single findings, within each variant, which is what a reader of one image
-    has; that of every two neighbors in the ranking of the paper the first has the smaller error. All are judged
-    together, with Holm's correction.
+    That scores of whole images and errors in boxes lie on a line: that the correlation of the means of all variants
+    over the findings that they have in `common`, turned round, is above LINE; the same over single findings, within
+    each variant, which is what a reader of one image has; that of every two neighbors in the ranking of the paper the
+    first has the smaller error, over the findings that both have. All are judged together, with Holm's correction.
     """
     claims = {}
     for protocol, rows in table.groupby("protocol", sort=False):
-        volumes = int(rows.groupby(KEYS)["volume"].nunique().min())
+        volumes, shared = int(rows.groupby(KEYS)["volume"].nunique().min()), common(rows)
         for score in [score for score in SCORES if score in rows and rows[score].notna().all()]:
             name = metrics.SCORES[score]
-            means = [_means(rows, column, seed) for column in (score, "nmse_box")]
+            means = [_means(shared, column, seed) for column in (score, "nmse_box")]
             words = f"{name} and the error in the box lie on a line, of methods"
-            claims[words, protocol] = Measured.resampled(-_correlation(*means), LINE, volumes)
+            claims[words, protocol] = Measured.resampled(-_correlation(*means), LINE, shared["volume"].nunique())
             words = f"the higher {name}, the smaller the error in the box, of findings"
             claims[words, protocol] = Measured.resampled(-_within(rows, score, "nmse_box", seed), 0, volumes)
-        families = rows.groupby(["family", "volume", "slice", "box"])["nmse_box"].mean().unstack("family")
+        families = rows.groupby(["family", *FINDING])["nmse_box"].mean().unstack("family")
         for better, worse in pairwise(name for name in RANKING if name in families):
             both = (families[worse] - families[better]).dropna()
             less = stats.interval(both, both.index.get_level_values("volume"))
@@ -74,10 +86,10 @@ def judged(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
 def honest(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     """The book's own claim, that a method that scores higher hides fewer findings and invents fewer.
 
-    table: corrected rows `with_rates`. By the correlation of the means of all variants, turned round; with intervals by
-    a bootstrap over volumes.
+    table: corrected rows `with_rates`. By the correlation of the means of all variants over the findings that they have
+    in `common`, turned round; with intervals by a bootstrap over volumes.
     """
-    known = table[table[MISSED].notna() & table[INVENTED].notna()]
+    known = common(table[table[MISSED].notna() & table[INVENTED].notna()])
     volumes, claims = int(known["volume"].nunique()), {}
     for rate in (MISSED, INVENTED):
         for score in SCORES:
@@ -89,7 +101,10 @@ def honest(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
 
 
 def rates(table: pd.DataFrame) -> pd.DataFrame:
-    """Of every variant, which share of findings it hides and invents by itself, with intervals over volumes."""
+    """Of every variant, which share of findings it hides and invents by itself, with intervals over volumes.
+
+    Every volume counts once, by the share of its findings.
+    """
     known = with_rates(table)
     known = known[known[MISSED].notna()]
     found = points(known, ["ssim", "contrast"])
@@ -112,7 +127,7 @@ def rates(table: pd.DataFrame) -> pd.DataFrame:
 
 def misread(table: pd.DataFrame) -> pd.DataFrame:
     """How much of each finding's box lies in the pixels that the notebooks read for it: counts of findings by share."""
-    found = table.drop_duplicates(["volume", "slice", "box"])
+    found = table.drop_duplicates(FINDING)
     across = (
         np.minimum(found["x"] + found["width"], found["y"] + found["height"]) - found[["x", "y"]].max(axis=1)
     ).clip(0)
@@ -139,11 +154,12 @@ def least(table: pd.DataFrame) -> pd.DataFrame:
     own, found = table[table["method"] == table["made_for"]], {}
     for key, rows in own.groupby(["method", "goal"], sort=False):
         sought = rows[rows["eps"] > 0]
-        quarter, half, last = sought["eps"].quantile([0.25, 0.5, 0.75])
+        levels = sought["noise_levels"].where(np.isfinite(sought["eps"]), np.inf)
+        quarter, half, last = _quantiles(sought["eps"], [0.25, 0.5, 0.75])
         found[key] = {
             "eps, median": half,
             "quartiles": f"{quarter:.2g} to {last:.2g}" if len(sought) else "",
-            "noise levels, median": sought["noise_levels"].median(),
+            "noise levels, median": _quantiles(levels, [0.5]).item(),
             "by itself": int((rows["eps"] == 0).sum()),
             "not reached": int(np.isinf(rows["eps"]).sum()),
             "findings": len(rows),
@@ -165,15 +181,25 @@ def handed_on(table: pd.DataFrame, goal: str) -> pd.DataFrame:
     return wide.loc[order, [*order, *(name for name in wide if name not in order)]]
 
 
+def _quantiles(values: pd.Series, shares: Sequence[float]) -> pd.Series:
+    """Quantiles of values that may be infinite, as of what is not reached: then those of the order, not in between."""
+    with np.errstate(invalid="ignore"):
+        return values.quantile(shares).fillna(values.quantile(shares, interpolation="lower"))
+
+
 def _means(rows: pd.DataFrame, score: str, seed: int) -> np.ndarray:
     """Means of a score of every variant over all findings, in a row, and those of resampled volumes in further ones."""
     sums = rows.pivot_table(index="volume", columns=KEYS, values=score, aggfunc=["sum", "count"], sort=False)
+    if sums.empty:
+        return np.full((1, 0), np.nan)
     weights = _weights(len(sums), seed)
-    return weights @ sums["sum"].fillna(0).to_numpy() / (weights @ sums["count"].fillna(0).to_numpy()).clip(1)
+    with np.errstate(invalid="ignore"):
+        return weights @ sums["sum"].fillna(0).to_numpy() / (weights @ sums["count"].fillna(0).to_numpy())
 
 
 def _within(rows: pd.DataFrame, one: str, other: str, seed: int) -> np.ndarray:
     """The rank correlation of two columns within each variant, averaged over variants, of all and of resamples."""
+    rows = rows.dropna(subset=[one, other])
     ranks = rows.groupby(KEYS)[[one, other]].rank()
     x, y = ranks[one], ranks[other]
     terms = rows[["volume", *KEYS]].assign(n=1.0, x=x, y=y, xx=x * x, yy=y * y, xy=x * y)
@@ -193,7 +219,9 @@ def _weights(volumes: int, seed: int) -> np.ndarray:
 
 
 def _correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """r of the numbers of each row."""
+    """r of the numbers of each row; NaN of fewer than LINED."""
+    if x.shape[1] < LINED:
+        return np.full(len(x), np.nan)
     x, y = (each - each.mean(1, keepdims=True) for each in (x, y))
     with np.errstate(invalid="ignore", divide="ignore"):
         return (x * y).sum(1) / np.sqrt((x**2).sum(1) * (y**2).sum(1))

@@ -21,6 +21,7 @@ from helpers.shifts.factors import in_words
 MARK, PAGE = "report.json", "report.html"  # what a folder is of, from the beginning on; what is read
 EXAMPLE = RESULTS / "report"  # what the first example of chapter own_method gives, --quick
 AUDIT = "audit"
+SEED = 0  # of the tables of this package
 BESIDE = {  # in which column of a table methods stand
     "quality": "method",
     "factors": "method",
@@ -82,8 +83,8 @@ class Report:
 
     @property
     def known(self) -> bool:
-        """Whether the methods of this package were measured on the same slices."""
-        return cards.comparable(self.card)
+        """Whether the methods of this package were measured on the same slices, under the same masks."""
+        return cards.comparable(self.card) and self.card["made_by"]["seed"] == SEED
 
     @property
     def peers(self) -> list[str]:

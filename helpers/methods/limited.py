@@ -118,7 +118,7 @@ class Limited:
             for each in (np.array(kind), *(each.detach().cpu().numpy() for each in arrays)):
                 write(child.stdin, each)
             answers.put([read(child.stdout) for _ in range(3)])
-        except (OSError, EOFError):  # the pipe is closed
+        except Exception:  # the pipe is closed, or what came through it is no answer
             answers.put(None)
 
 
@@ -138,8 +138,9 @@ class _Through(torch.autograd.Function):
 
 def _end(child: subprocess.Popen) -> None:
     with suppress(OSError), child:  # which closes its pipes, and what waits in them is lost
-        if child.poll() is None and hasattr(os, "killpg"):
-            os.killpg(child.pid, signal.SIGKILL)
+        if hasattr(os, "killpg"):
+            with suppress(ProcessLookupError):  # what it has started may live on without it, and hold its pipes open
+                os.killpg(child.pid, signal.SIGKILL)
         child.kill()
 
 

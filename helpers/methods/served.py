@@ -54,7 +54,8 @@ def serve(name: str, device: str) -> None:
     """Load the method, then answer every question that comes, until none do: kind, memory in MB, array."""
     torch.set_num_threads(1)
     Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
-    given, answers = sys.stdin.buffer, sys.stdout.buffer
+    given, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever the method prints, from any thread or program, is no answer
     served = Served(name, device)
     sentence = served.load()
     write(answers, np.array(0))

@@ -212,8 +212,8 @@ class Training:
         if self.log.is_file() and next(iter(_lines(self.log)), LOG) != LOG:
             raise BadInput(f"{self.log} is there and no log of a training; choose another --checkpoints")
         self.slices = validation.held_out(self.recipe.data, self.recipe.profile, self.run.volumes)
-        for _ in open_data(self.run.also) if self.run.also else ():
-            pass
+        if self.run.also:
+            validation.scored(self.run.also, open_data(self.run.also))
 
     def _read_checkpoint(self) -> dict:
         try:
@@ -269,5 +269,5 @@ def _average(average: Tensor, weights: Tensor, count: Tensor) -> Tensor:
 def _lines(path: Path) -> list[list[str]]:
     if not path.is_file():
         return []
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf8", errors="replace") as file:
         return list(csv.reader(file))

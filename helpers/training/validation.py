@@ -1,6 +1,6 @@
 """How good a network is: its scores on held-out volumes, as its card states them and anyone can compute again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +9,7 @@ import torch
 from helpers import methods, stats
 from helpers.data import open_data
 from helpers.data.slice import Slice
+from helpers.errors import BadInput
 from helpers.experiments import evaluate
 from helpers.networks import zoo
 from helpers.profiles import profile
@@ -17,9 +18,20 @@ SCORES = ("ssim", "psnr", "nmse", "ssim_object", "nmse_object")
 
 
 def held_out(data: Sequence[str], size: str, volumes: int = 20) -> dict[str, list[Slice]]:
-    """The validation slices of every source or folder: one of each volume, each kept in memory."""
+    """The validation slices of every source or folder: one of each volume, each kept in memory.
+
+    BadInput where none of them has a reference.
+    """
     options = {"profile": profile(size), "split": "validation", "volumes": volumes, "slices": 1}
-    return {name: list(open_data(name, **options)) for name in data}
+    return {name: scored(name, open_data(name, **options)) for name in data}
+
+
+def scored(name: str, slices: Iterable[Slice]) -> list[Slice]:
+    """Those that have a reference; BadInput where none has, name: what they are of."""
+    found = [item for item in slices if item.target is not None]
+    if not found:
+        raise BadInput(f"no slice of {name} has a reference, so that nothing can be validated on it; give other data")
+    return found
 
 
 def measured(network: methods.Method, slices: Sequence[Slice]) -> pd.DataFrame:
