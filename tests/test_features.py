@@ -213,5 +213,7 @@ def test_a_larger_and_brighter_feature_is_not_missed(scan):
     assert large["detectability"] > small["detectability"] > 0
     assert 0.3 < large["contrast"] < 1.1 and large["places"] >= 2 * detection.GROUPS
     inside = object_mask(scan.item.target.numpy())
+    with pytest.raises(BadInput, match="less than 20 pixels"):
+        detection.scattered(scan.item, detection.BAND, 0)
     for row, column in detection.scattered(scan.item, 8, 0):
         assert inside[row : row + 8, column : column + 8].all()

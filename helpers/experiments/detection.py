@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from helpers.data.slice import Box, Slice
+from helpers.errors import BadInput
 from helpers.experiments.evaluate import reconstruct
 from helpers.experiments.live import measured_live
 from helpers.features.artificial import SHAPES, Feature, Place, Scan
@@ -109,7 +110,9 @@ def live(items: Sequence[Slice], names: Sequence[str], which: Sequence[Feature],
 
 
 def scattered(item: Slice, size: int, seed: int) -> list[Place]:
-    """One place at random in each band of rows where a window lies within the object."""
+    """One place at random in each band of rows where a window lies within the object; BadInput for one too large."""
+    if size >= BAND:
+        raise BadInput(f"a feature has less than {BAND} pixels along a side, not {size}")
     inside = torch.from_numpy(object_mask(item.target.cpu().numpy())).float()
     whole = torch.nn.functional.avg_pool2d(inside[None], size, 1)[0] == 1
     chance, places = torch.Generator().manual_seed(item.seed(seed)), []
