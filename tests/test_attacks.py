@@ -14,14 +14,14 @@ from helpers.attacks.apgd import apgd, checkpoints
 from helpers.attacks.exact import LinearSense, worst_case
 from helpers.attacks.noise import noise
 from helpers.attacks.pgd import pgd
-from helpers.attacks.threat import direction, length, realized
+from helpers.attacks.threat import direction, length, noise_levels, realized
 from helpers.data.scanner import draw_volume
 from helpers.errors import BadInput
 from helpers.experiments import evaluate
 from helpers.mri.coils import espirit
 from helpers.mri.fourier import fft2c
 from helpers.mri.masks import random_mask
-from helpers.mri.noise import noise_level
+from helpers.mri.noise import noise_level, recorded
 from helpers.mri.rss import rss
 from helpers.mri.sense import Sense
 from helpers.profiles import profile
@@ -160,3 +160,15 @@ def test_what_cannot_be_attacked_is_a_sentence():
             Threat(smooth, kspace, mask, eps, truth)
     with pytest.raises(BadInput, match="no gradient"):
         pgd(Threat(lambda kspace, mask: smooth(kspace, mask).detach(), kspace, mask, EPS, truth))
+
+
+@pytest.mark.parametrize("empty", [0, 16])
+def test_noise_as_strong_as_the_scan_s_is_one_noise_level(empty):
+    """Lines that the scanner has left at zero hold no noise, and no perturbation."""
+    item = draw_volume("knee", 0, profile("smoke"), slices=1)[0]
+    mask, kspace = evaluate.mask_of(item), item.kspace.clone()
+    kspace[..., :empty], kspace[..., kspace.shape[-1] - empty :] = 0, 0
+    y = kspace * mask
+    drawn = torch.randn(2, *y.shape, generator=torch.Generator().manual_seed(0))
+    e = torch.complex(*drawn) * noise_level(y, mask) * recorded(y)
+    assert noise_levels(e, y, mask) == pytest.approx(1, rel=0.02)  # of some 10,000 numbers

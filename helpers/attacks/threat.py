@@ -144,6 +144,9 @@ def direction(e: Tensor) -> Tensor:
 
 
 def noise_levels(e: Tensor, y: Tensor, mask: Tensor) -> float:
-    """The strength of a perturbation as a multiple of that of the noise that is in the measurement already."""
-    entries = 2 * y.shape[0] * mask.expand(y.shape[-2:]).sum()
+    """The strength of a perturbation as a multiple of that of the noise that is in the measurement already.
+
+    e, y: (coil, ky, kx) complex, y zero where nothing was measured; there is noise where the scanner has recorded.
+    """
+    entries = 2 * recorded(y).sum()
     return float(length(e) / (noise_level(y, mask) * entries.sqrt()).clamp(min=1e-30))
