@@ -1,11 +1,14 @@
 """Writing files so that nothing is ever half-written, aside first, then renamed, and by one process at a time."""
 
+import errno
 import fcntl
 import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 @contextmanager
@@ -48,19 +51,17 @@ def claimed(path: Path) -> Callable[[], None]:
     """Claim a file for this process, until what is returned is called or the process ends.
 
     The claim is a hidden file beside it, since the file itself is replaced. BlockingIOError where another process has
-    claimed it.
+    claimed it. File systems that know no locks, as some of clusters, let everybody in.
     """
     beside = path.with_name(f".{path.name}.lock")
     while True:
         file = beside.open("a")
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except PermissionError as error:  # some systems say so
-            file.close()
-            raise BlockingIOError from error
-        except BaseException:
-            file.close()
-            raise
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                file.close()
+                raise BlockingIOError from error
         if beside.exists() and os.path.samestat(os.fstat(file.fileno()), beside.stat()):
             break
         file.close()  # whoever had it has just removed it

@@ -1,11 +1,13 @@
 """Files are whole or not there at all, and what a killed process leaves is removed."""
 
+import errno
 import os
 import subprocess
 import sys
 
 import pytest
 
+from helpers import files
 from helpers.files import written_aside
 
 
@@ -34,3 +36,13 @@ def test_parts_of_the_dead_go_and_those_of_the_living_stay(tmp_path):
     with written_aside(tmp_path / "a") as part:
         part.touch()
     assert sorted(os.listdir(tmp_path)) == sorted(["a", f"b.{dead.pid}.part", f"a.{os.getppid()}.part", "a.part"])
+
+
+def test_where_the_file_system_knows_no_locks_everybody_goes_on(tmp_path, monkeypatch):
+    def unknown(file, how):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(files.fcntl, "lockf", unknown)
+    for _ in range(2):
+        files.claimed(tmp_path / "t.csv")()
+    assert not list(tmp_path.iterdir())
