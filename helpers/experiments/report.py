@@ -23,7 +23,6 @@ STARTING = 8  # seconds that a command takes to begin, and the page to be made
 QUICKLY = 300  # seconds that a quick report may take
 # what a quick report on a slow method is cut by, one after the other until it takes so long: the volumes of a part
 CUTS = (("transfer", 2), ("audit", 0), ("transfer", 1))
-LEFT_OUT = [part for part, volumes in CUTS if volumes == 0]  # of a quick report on a slow method
 ATTACKS = ("transfer", "audit", "features")  # parts that take gradients, where the method passes any
 TRIES = 3  # slices of which one has to be reconstructed
 BESIDE = ("zero-filled", "wavelet")  # measured with it wherever its time is: speed is a ratio
@@ -69,6 +68,9 @@ QUICK = {
     "shifts": Size("--sides in out --volumes 4", 32, 7),
     "features": Size("--only pathologies hidden --findings 6 --sought 1", 120, 40),
 }
+# and of one that is slow all the same: what it shows of findings, and no search for what hides one
+SHOWN = Size("--only pathologies --findings 6", 48, 25)
+LEFT_OUT = [*(part for part, volumes in CUTS if volumes == 0), "hidden"]  # of a quick report on a slow method
 WHOLE = {
     "quality": Size("", 80, 120),
     "factors": Size("", 470, 90, 10),
@@ -133,6 +135,8 @@ def sizes(data: str | None, quick: bool, size: str, tried: Tried, jobs: int) -> 
         if seconds(found, tried, jobs) > QUICKLY:
             cut = found | {part: found[part].of(volumes)}
             found = {each: left for each, left in cut.items() if left.volumes != 0}
+    if quick and "features" in found and seconds(found, tried, jobs) > QUICKLY:
+        found["features"] = SHOWN
     return found
 
 

@@ -119,7 +119,7 @@ class Report:
         """Why a part was not measured."""
         cut = self.card["size"] == "quick" and part in LEFT_OUT
         left_out = "a quick report has no time for it" if cut else "nothing was found to measure"
-        if part in ("features", "hidden"):
+        if part in ("features", "hidden") and "features" not in self.own:
             left_out = f"no findings are marked in {self.card['data']}"
         return self.card["lost"].get(part, left_out)
 
