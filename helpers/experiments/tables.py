@@ -143,7 +143,8 @@ class Table:
         rows = list(rows)
         if "identity" in self.keys:
             rows = [row | {"volume": self.volume(row["volume"], row["slice"], row["identity"])} for row in rows]
-        self._added, self._measured = [*self._added, *rows], True
+        self._added += rows
+        self._measured = True
         if not self.path:
             return
         if self._columns is None or any(row.keys() - set(self._columns) for row in rows):
