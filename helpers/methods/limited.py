@@ -74,7 +74,7 @@ class Limited:
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         # a session of its own: what it starts is ended with it, and Ctrl-C reaches us alone
         self._child = subprocess.Popen(command, **pipes, start_new_session=True)
-        finalize(self, _end, self._child)  # at exit at the latest
+        self._ended = finalize(self, _end, self._child)  # at exit at the latest, and once: numbers of groups come again
         self._device = str(device)
         try:
             with suppress(EOFError):  # it has ended, as the first question will tell
@@ -86,7 +86,7 @@ class Limited:
     def end(self) -> None:
         """End the process, whatever it does."""
         if self._child is not None:
-            _end(self._child)
+            self._ended()
 
     def _answer(self, kind: int, *arrays: Tensor) -> tuple[int, Tensor]:
         self.ready(arrays[0].device)

@@ -213,7 +213,8 @@ class Training:
             raise BadInput(f"{self.log} is there and no log of a training; choose another --checkpoints")
         self.slices = validation.held_out(self.recipe.data, self.recipe.profile, self.run.volumes)
         if self.run.also:
-            validation.scored(self.run.also, open_data(self.run.also))
+            for _ in validation.referenced(self.run.also, open_data(self.run.also)):
+                pass  # one at a time: a folder may be larger than memory
 
     def _read_checkpoint(self) -> dict:
         try:

@@ -1,6 +1,6 @@
 """How good a network is: its scores on held-out volumes, as its card states them and anyone can compute again."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -23,15 +23,18 @@ def held_out(data: Sequence[str], size: str, volumes: int = 20) -> dict[str, lis
     BadInput where none of them has a reference.
     """
     options = {"profile": profile(size), "split": "validation", "volumes": volumes, "slices": 1}
-    return {name: scored(name, open_data(name, **options)) for name in data}
+    return {name: list(referenced(name, open_data(name, **options))) for name in data}
 
 
-def scored(name: str, slices: Iterable[Slice]) -> list[Slice]:
-    """Those that have a reference; BadInput where none has, name: what they are of."""
-    found = [item for item in slices if item.target is not None]
+def referenced(name: str, slices: Iterable[Slice]) -> Iterator[Slice]:
+    """Those that have a reference; BadInput at the end where none has, name: what they are of."""
+    found = 0
+    for item in slices:
+        if item.target is not None:
+            found += 1
+            yield item
     if not found:
         raise BadInput(f"no slice of {name} has a reference, so that nothing can be validated on it; give other data")
-    return found
 
 
 def measured(network: methods.Method, slices: Sequence[Slice]) -> pd.DataFrame:
