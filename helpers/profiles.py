@@ -16,6 +16,11 @@ class Profile:
     volumes: int  # held-out volumes a chapter evaluates, per anatomy
     slices: int  # slices evaluated of each volume
 
+    @property
+    def entries(self) -> int:
+        """Of the k-space of one slice, over all coils."""
+        return self.coils * self.kspace[0] * self.kspace[1]
+
 
 PROFILES = {
     profile.name: profile
