@@ -16,7 +16,7 @@ from helpers.data import default_acquisition, open_data
 from helpers.data.slice import Slice
 from helpers.errors import BadInput
 from helpers.experiments import evaluate
-from helpers.experiments.worst_known import SCORES, by_strength, reconstruction
+from helpers.experiments.worst_known import by_strength, reconstruction
 from helpers.mri import metrics
 from helpers.profiles import profile
 
@@ -61,7 +61,7 @@ def rows(
     Perturbations are found for each method (`attacked`) by its own attacks (`attack`), two of each: the worst that is
     allowed by each of `SCORES` (`climbed`). Beside them Gaussian noise of the same strength, and "nothing",
     the clean measurement. Every image is a full reconstruction by a method made anew. Un-trained networks, which take
-    longest, come last, see only the worst by SSIM of what was made for others, and begin their attack at it.
+    longest, come last, and begin their attack at the worst of what was made for others.
     Under the published protocol strengths are relative to the full k-space, masks, attacks and scores are those of the
     notebooks (see `published.protocol`), and methods that they do not attack are left out.
 
@@ -121,7 +121,7 @@ class Tried:
 
 
 def slow(name: str) -> bool:
-    """Whether a method takes so long that it does not see everything."""
+    """Whether a method takes so long that what was made for others is tried on it before it is attacked."""
     return methods.family(name) == "un-trained"
 
 
@@ -139,9 +139,9 @@ def _corrected(
     done: set[tuple[int, str]] = set()
 
     def left(name: str) -> Iterator[Made]:
-        """What a method has yet to see: all, or, where it is slow, what is worst by the last score."""
+        """What a method has yet to see."""
         for number, made in enumerate(found):
-            if (number, name) not in done and not (slow(name) and made.climbed in SCORES[:-1]):
+            if (number, name) not in done:
                 done.add((number, name))
                 yield made
 

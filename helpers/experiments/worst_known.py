@@ -107,13 +107,17 @@ def _fits(name: str, item: Slice, y: Tensor, mask: Tensor, seed: int) -> Climb:
         first = next(iter(threats.values()))
         starts = [Known(worst_for_consistency(first, item, clean, seed)), *known]
         finds = fresh_fits_by(threats, item, settings, seed, REFITS, starts=starts)
-        others = {id(each.e) for each in known}
-        return {
-            score: Worst("transferred" if id(found.e) in others else "fresh fits", found, found.image)
-            for score, found in finds.items()
-        }
+        return {score: Worst(_whence(found, starts, first), found, found.image) for score, found in finds.items()}
 
     return climb
+
+
+def _whence(found: Found, starts: Sequence[Known], threat: Threat) -> str:
+    """How the attack through fits came to what it found: by its steps, or as one of its starts, consistency first."""
+    for start, words in zip(starts, ["consistency"] + ["transferred"] * len(starts)):
+        if any(torch.equal(found.e, e) for e in (start.e, threat.stretched(start.e))):
+            return words
+    return "fresh fits"
 
 
 @torch.no_grad()
