@@ -6,12 +6,12 @@ import sys
 import pandas as pd
 import pytest
 
-from helpers import figures, findings
+from helpers import figures, findings, methods
 from helpers.__main__ import main
 from helpers.attacks import Threat, known
 from helpers.attacks.noise import noise
 from helpers.data.scanner import draw_volume
-from helpers.experiments import audit, evaluate
+from helpers.experiments import audit, evaluate, transfer
 from helpers.profiles import profile
 
 # four ways to look robust, and what they hide behind: each is zero-filled, whose worst case is found in a few steps
@@ -112,6 +112,37 @@ def test_each_find_is_judged_in_both_scores(item):
     assert (rows["clean"] < rows["loss"]).all() and finds.groupby("score")["share"].max().eq(1).all()
 
 
+def test_what_is_audited_is_the_attack_of_the_matrix(item):
+    """Bit for bit, where it comes through the same strengths."""
+    matrix = pd.DataFrame(transfer.rows(item, (0.01, 0.03), names=("sense",), steps=4))
+    matrix = matrix[(matrix["attacked"] == "sense") & (matrix["eps"] == 0.03)].set_index("climbed")
+    rows = pd.DataFrame(audit.rows(item, "sense", (0.03,), steps=4, through=(0.01, 0.04)))
+    assert set(rows["eps"]) == {0.03} and (rows["seconds"] > 0).all()
+    own = rows[rows["attack"] == audit.OWN].set_index(["climbed", "score"])["loss"]
+    for climbed in ("nmse", "ssim"):
+        assert own[climbed, "nmse"] == pytest.approx(matrix.loc[climbed, "nmse"], rel=1e-5)  # in single precision
+        assert own[climbed, "ssim"] == pytest.approx(1 - matrix.loc[climbed, "ssim"], rel=1e-5)
+
+
+def test_a_loss_on_the_way_is_no_yardstick(item):
+    """Searches see other losses than the method, as of shorter fits."""
+    rows = pd.DataFrame(audit.rows(item, "sense", (0.03,), steps=8))
+    plain = findings.audit.ends(findings.audit.shares(rows))["share"]
+    rows.loc[rows["steps"] == 5, "loss"] *= 3
+    assert findings.audit.ends(findings.audit.shares(rows))["share"].equals(plain)
+
+
+def test_fits_are_attacked_with_the_stop_held_too(item):
+    mask = evaluate.mask_of(item)
+    y = item.kspace * mask
+    threats = {
+        score: Threat(methods.load("convdecoder", item), y, mask, 0.02, item.target) for score in ("nmse", "ssim")
+    }
+    finds = audit._others("convdecoder", item, threats, {}, 0 * y, 2, 0)
+    attacks = [attack for attack, *_ in finds]
+    assert {"fresh fits", "fresh fits, stop held", "consistency", "joint", "published"} <= set(attacks)
+
+
 def test_the_command_refuses_a_table_of_other_strengths(tmp_path, capsys):
     """Each attack begins where that on a smaller strength came to, so that rows depend on all of them."""
     command = ["audit", "--volumes", "1", "--profile", "smoke", "--methods", audit.LINEAR, "--json", "--table"]
@@ -122,7 +153,8 @@ def test_the_command_refuses_a_table_of_other_strengths(tmp_path, capsys):
     assert "--eps 0.02 0.08 " in json.loads(table.with_suffix(".json").read_text())["command"]
     assert {row["eps"] for row in map(json.loads, capsys.readouterr().out.splitlines())} == {0.02, 0.08}
     assert main([*command, str(table), "--eps", "0.02", "0.08"]) == 0 and table.read_bytes() == whole
-    assert main([*command, str(table), "--eps", "0.02"]) == 2 and table.read_bytes() == whole
+    for other in (["--eps", "0.02"], ["--eps", "0.02", "0.08", "--through", "0.04"]):
+        assert main([*command, str(table), *other]) == 2 and table.read_bytes() == whole
     assert "eps" in capsys.readouterr().err
 
 
@@ -135,3 +167,10 @@ def test_the_published_attack_is_held_against_ours(item):
     theirs = audit.as_published("unet", item, 0, threat)
     ours = known.attacks_on("unet", item, steps=10)["apgd"](threat)
     assert float(noise(threat).loss) < float(theirs.loss) < float(ours.loss)
+
+
+def test_the_joint_attack_stands_beside_that_of_the_matrix(item):
+    found = findings.audit.beside(findings.audit.shares(pd.DataFrame(audit.rows(item, audit.LINEAR, (0.02,)))), "joint")
+    assert list(found.index) == [(audit.LINEAR, 0.02)]
+    row = found.iloc[0]
+    assert 0.5 < row["share", "joint"] < row["share", audit.OWN] <= 1.001

@@ -136,11 +136,11 @@ def test_no_ranking_rests_on_an_attack_that_may_be_too_weak():
         "varnet is less robust than unet", ("varnet", "varnet"), ("unet", "unet"), ranking=True
     )
     above, below = "supported", "contradicted"
-    assert findings.verdicts.judged(claim, "corrected", above, {"unet"}) == "supported"
-    assert findings.verdicts.judged(claim, "corrected", above, {"varnet"}).startswith("no verdict, the attack on unet")
-    assert findings.verdicts.judged(claim, "corrected", below, {"varnet"}) == "contradicted"
-    assert findings.verdicts.judged(claim, "corrected", below, {"unet"}).startswith("no verdict, the attack on varnet")
-    assert findings.verdicts.judged(claim, "published", below, ()) == "contradicted"
+    assert findings.verdicts.judged(claim, above, {"unet"}) == "supported"
+    assert findings.verdicts.judged(claim, above, {"varnet"}).startswith("no verdict, the attack on unet")
+    assert findings.verdicts.judged(claim, below, {"varnet"}) == "contradicted"
+    assert findings.verdicts.judged(claim, below, {"unet"}).startswith("no verdict, the attack on varnet")
+    assert findings.verdicts.judged(claim, below, None) == "contradicted"
 
 
 def test_an_attack_that_another_outdoes_carries_no_ranking():
@@ -154,6 +154,28 @@ def test_an_attack_that_another_outdoes_carries_no_ranking():
     judged = findings.transfer.judged(table, 0.02, {"unet", "varnet", "wavelet"})["corrected"]
     assert judged["varnet is less robust than unet"].endswith("no verdict, the attack on unet may be too weak")
     assert judged["varnet is less robust than wavelet"].endswith("contradicted")
+
+
+def test_rankings_at_every_strength_are_judged_together(monkeypatch):
+    lost = {("unet", "unet"): 0.1, ("wavelet", "wavelet"): 0.3, ("varnet", "varnet"): 0.2}
+    table = planted(lost, names=("unet", "varnet", "wavelet"))
+    table = pd.concat([table, table.assign(eps=0.04)])
+    audited = pd.DataFrame({"eps": [0.04]})
+    monkeypatch.setattr(
+        findings.audit, "trusted", lambda table, eps, score: {"unet", "varnet"} if eps in set(table["eps"]) else set()
+    )
+    found = findings.transfer.ranked(table, audited)
+    assert list(found.columns) == ["eps 0.02", "eps 0.04"] and len(found) == 2
+    assert found.loc["varnet is less robust than unet", "eps 0.04"].endswith("supported")
+    assert found["eps 0.02"].str.contains("may be too weak").all()
+    assert "The 4 claims" in findings.verdicts.sentence(found)
+
+
+def test_what_a_methods_own_attack_found_of_the_worst():
+    table = planted({("unet", "unet"): 0.1, ("wavelet", "unet"): 0.2, ("wavelet", "wavelet"): 0.3})
+    found = findings.transfer.found_by_own(pd.concat([table, table.assign(eps=0.04)]))
+    assert list(found.columns) == ["eps 0.02", "eps 0.04"]
+    assert found.loc["unet"].to_numpy() == pytest.approx(0.5) and found.loc["wavelet"].to_numpy() == pytest.approx(1)
 
 
 def test_figures_of_the_matrix():

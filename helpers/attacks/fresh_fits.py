@@ -71,15 +71,15 @@ def fresh_fits_by(
     attacked. settings: of its fits. late: attack the stop, too: no fit of the search ends before its last step, and so
     much of the relative held-out loss is taken off the relative loss. starts: those with a fit to y + e, e of the
     strength of the threat, cost nothing; the others are stretched to it, and cost a fit of the search. steps: for each
-    loss; 0 leaves the starts. Each `Found.curve` has the fits of the search, starts first, whose losses are not quite
-    the method's; `evaluations` counts all fits. BadInput as in `implicit_gradient`.
+    loss; 0 leaves the starts. Each `Found.curve` has the fits of the search until the end of its own ascent, starts
+    first, whose losses are not quite the method's; `evaluations` counts all fits. BadInput as in `implicit_gradient`.
     """
     threat = next(iter(threats.values()))
     climb = _Climb(item, threat, settings, seed + 1, late)
     made = [each for each in starts if each.fitted is not None and _of_strength(threat, each.e)]
     others = [each.e for each in starts if not any(each is one for one in made)] if starts else climb.starts(seed)
     searched = [(e, climb.fit(e)) for e in map(threat.stretched, others)]
-    reached, norms = [(each.e, each.fitted) for each in made] + searched, {}
+    reached, norms, ends = [(each.e, each.fitted) for each in made] + searched, {}, {}
     for name, climbed in threats.items():
         e, fitted = max(reached, key=lambda each: float(climbed.distance(climb.image(each[1]))))
         norms[name] = []
@@ -89,7 +89,7 @@ def fresh_fits_by(
             fitted = climb.fit(e)
             searched.append((e, fitted))
             norms[name].append(length(g)[0, 0, 0])
-        reached = searched or reached  # whose losses compare with each other
+        reached, ends[name] = searched or reached, len(searched)  # whose losses compare with each other
 
     seen = [(each.e, climb.image(each.fitted)) for each in made]
     images = [climb.image(fitted) for _, fitted in searched]
@@ -98,7 +98,8 @@ def fresh_fits_by(
         e, _ = searched[finalist]
         seen.append((e, threat.images(e)))
         climb.fits += 1
-    return {name: _worst(each, seen, losses.get(name), norms[name], climb.fits) for name, each in threats.items()}
+    curves = {name: each[: ends[name]].cummax(0).values for name, each in losses.items()}
+    return {name: _worst(each, seen, curves.get(name), norms[name], climb.fits) for name, each in threats.items()}
 
 
 def _of_strength(threat: Threat, e: Tensor) -> bool:
@@ -109,12 +110,12 @@ def _largest(losses: Tensor) -> list[int]:
     return losses.topk(min(FINALISTS, len(losses))).indices.tolist()
 
 
-def _worst(threat: Threat, seen: Sequence[tuple], searched: Tensor | None, norms: Sequence, fits: int) -> Found:
+def _worst(threat: Threat, seen: Sequence[tuple], curve: Tensor | None, norms: Sequence, fits: int) -> Found:
     """Of perturbations and their images by the method, the one whose image is worst."""
     losses = torch.stack([threat.distance(image) for _, image in seen])
-    curve = losses[:0] if searched is None else searched.cummax(0).values
+    curve, norms = losses[:0] if curve is None else curve, torch.stack(norms) if norms else losses[:0]
     e, image = seen[int(losses.argmax())]
-    return Found(e, losses.max(), curve, torch.stack(norms) if norms else losses[:0], fits, image)
+    return Found(e, losses.max(), curve, norms, fits, image)
 
 
 class _Climb:

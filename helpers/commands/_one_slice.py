@@ -16,10 +16,10 @@ from helpers.experiments.tables import Table
 from helpers.profiles import PROFILES
 
 WHAT = ("data", "acquisition", "volumes", "profile", "methods")
-PLAIN = (*WHAT, "factors", "eps", "protocol", "steps", "seed", "device", "table")
+PLAIN = (*WHAT, "factors", "eps", "through", "protocol", "steps", "seed", "device", "table")
 
 # what the keys of a row do not name; strengths, since each attack begins where that on a smaller one came to
-DEPENDS = ("data", "acquisition", "profile", "eps", "steps", "seed")
+DEPENDS = ("data", "acquisition", "profile", "eps", "through", "steps", "seed")
 
 
 def add_arguments(parser: argparse.ArgumentParser, volumes: int, chosen: Sequence[str]) -> None:
@@ -53,8 +53,9 @@ def slices(args: argparse.Namespace, known: Sequence[str] = ()) -> list[Slice]:
 
 def table(args: argparse.Namespace, keys: Sequence[str], slices: Sequence[Slice], by_method: bool) -> Table:
     """The table that is asked for, for these slices; by_method: a piece of work is one method's, else of all."""
-    if hasattr(args, "eps"):
-        args.eps = sorted(args.eps)
+    for name in ("eps", "through"):
+        if hasattr(args, name):
+            setattr(args, name, sorted(getattr(args, name)))
     depends = {key: getattr(args, key) for key in DEPENDS if hasattr(args, key)} | {"code": __version__}
     parts = {name: methods.depends(name, [args.data]) for name in args.methods}
     if not by_method:

@@ -11,7 +11,7 @@ from helpers import stats
 from helpers.commands import _one_slice, show
 from helpers.commands._inputs import positive
 from helpers.data.slice import Slice
-from helpers.experiments import audit
+from helpers.experiments import audit, transfer
 from helpers.experiments.tables import measured
 from helpers.experiments.workers import Workers
 
@@ -25,13 +25,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=audit.EPS,
         help=f"strengths (default: {' '.join(map(str, audit.EPS))})",
     )
+    parser.add_argument(
+        "--through",
+        type=positive,
+        nargs="*",
+        default=transfer.EPS,
+        help="strengths of the matrix, through the smaller of which its attack comes to those of --eps"
+        f" (default: {' '.join(map(str, transfer.EPS))})",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     slices = _one_slice.slices(args, known=[audit.LINEAR])
     work = [((name, item.identity), (name, item)) for item in slices for name in args.methods]
     table = _one_slice.table(args, audit.KEYS, slices, by_method=True)
-    rows = measured(table, work, partial(one, tuple(args.eps), args.seed, args.device), Workers.of(args))
+    do = partial(one, tuple(args.eps), args.seed, tuple(args.through), args.device)
+    rows = measured(table, work, do, Workers.of(args))
     show(
         stats.summary(rows, ["eps", "method", "score", "attack", "start", "climbed", "steps"], "loss").to_dict(
             "records"
@@ -41,7 +50,9 @@ def run(args: argparse.Namespace) -> int:
     return int(bool(table.lost))
 
 
-def one(strengths: tuple[float, ...], seed: int, device: str, arguments: tuple[str, Slice]) -> list[dict]:
+def one(
+    strengths: tuple[float, ...], seed: int, through: tuple[float, ...], device: str, arguments: tuple[str, Slice]
+) -> list[dict]:
     """All rows of one method on one slice."""
     name, item = arguments
-    return list(audit.rows(item.to(device), name, strengths, seed=seed))
+    return list(audit.rows(item.to(device), name, strengths, seed=seed, through=through))

@@ -1,7 +1,8 @@
 """Can the attacks be trusted? What they find against steps, starts, each other, noise, and the exact worst case."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -12,7 +13,7 @@ from helpers.attacks import Found, Threat, known
 from helpers.attacks.apgd import apgd
 from helpers.attacks.exact import EXACT, LinearSense, complex_truth, worst_case, worst_for_sense
 from helpers.attacks.found import tried
-from helpers.attacks.fresh_fits import Known
+from helpers.attacks.fresh_fits import Known, fresh_fits
 from helpers.attacks.joint import joint
 from helpers.attacks.known import IMPLICIT, attacks_on, differentiable
 from helpers.attacks.noise import noise
@@ -21,7 +22,7 @@ from helpers.attacks.threat import NoGradient, direction
 from helpers.attacks.unknowns import Iterate, ridge
 from helpers.data.slice import Slice
 from helpers.experiments import evaluate, worst_known
-from helpers.experiments.worst_known import SCORES, Worst
+from helpers.experiments.worst_known import SCORES, fitted_by
 from helpers.methods.sense import MU
 from helpers.mri.sense import Sense
 
@@ -33,37 +34,48 @@ EPS = (0.02, 0.04, 0.08)
 OWN = "own"  # the attack of the transfer matrix
 KEYS = ["method", "identity"]  # what is audited in one piece: an attack begins where that on a smaller strength came to
 STEP = 0.01  # of the radius: how far a gradient is followed to see whether it is one
+HELD = 0.3  # weight of the held-out loss in the attack on an un-trained network that holds its stop, see `fresh_fits`
 
 
 def rows(
-    item: Slice, name: str, strengths: Sequence[float] = EPS, steps: int = known.STEPS, seed: int = 0
+    item: Slice,
+    name: str,
+    strengths: Sequence[float] = EPS,
+    steps: int = known.STEPS,
+    seed: int = 0,
+    through: Sequence[float] = (),
 ) -> Iterator[dict]:
     """Every attack on a method for one slice, and how far each came after more and more steps: one row each.
 
-    Columns: method, attack (`OWN` is that of the transfer matrix), start (of a gradient attack), climbed (which score,
-    or none), score (in which the row is judged: each find in both), steps (0 where there are none), eps, volume, slice,
-    identity, clean (the loss without a perturbation), loss, exact (the largest there is, where it is known), flattened
-    (share of the increase that the last quarter of the effort gained), first_gradient, last_gradient (norms, relative
-    to the largest on the way; zero or NaN where there is none), repeated (how far two images of the same measurement
-    lie apart, relative to their error), foretold (see `foretold`). Losses after all steps are by a method made anew.
-    steps: of gradient attacks; seed: of mask, noise and starts.
+    Columns: method, attack (`OWN` is that of the transfer matrix; on un-trained networks it begins without what was
+    made for others), start (of a gradient attack), climbed (which score, or none), score (in which the row is judged:
+    each find in both), steps (0 where there are none), eps, volume, slice, identity, clean (the loss without a
+    perturbation), loss, exact (the largest there is, where it is known), seconds (that the attack took; `OWN` for both
+    scores), flattened (share of the increase that the last quarter of the effort gained), first_gradient, last_gradient
+    (norms, relative to the largest on the way; zero or NaN where there is none), repeated (how far two images of the
+    same measurement lie apart, relative to their error), foretold (see `foretold`). Losses after all steps are by a
+    method made anew. steps: of gradient attacks; seed: of mask, noise and starts; through: other strengths of the
+    matrix, through the smaller of which its attack comes to those that are audited.
     """
     mask, seed = evaluate.mask_of(item, seed=seed), item.seed(seed)
     where = {"method": name, "volume": item.volume, "slice": item.number, "identity": item.identity}
     made = (
         _linear(item, mask, strengths, steps, seed)
         if name == LINEAR
-        else _audited(item, name, mask, strengths, steps, seed)
+        else _audited(item, name, mask, strengths, steps, seed, through)
     )
     for row in made:
         yield where | row
 
 
-def _audited(item: Slice, name: str, mask: Tensor, strengths: Sequence[float], steps: int, seed: int) -> Iterator[dict]:
+def _audited(
+    item: Slice, name: str, mask: Tensor, strengths: Sequence[float], steps: int, seed: int, through: Sequence[float]
+) -> Iterator[dict]:
     y, make = mask * item.kspace, partial(methods.load, name, item)
     method = differentiable(name, item)
+    passed = {*strengths, *(eps for eps in through if eps < max(strengths))}
     threats = {
-        eps: {score: Threat(method, y, mask, eps, item.target, score=score) for score in SCORES} for eps in strengths
+        eps: {score: Threat(method, y, mask, eps, item.target, score=score) for score in SCORES} for eps in passed
     }
 
     def image(e: Tensor) -> Tensor:
@@ -84,39 +96,61 @@ def _audited(item: Slice, name: str, mask: Tensor, strengths: Sequence[float], s
         yield from _found(eps, "noise", "none", None, clean, losses, checks)
     if chance:
         return
-    checks["foretold"] = foretold(first[SCORES[0]], probe) if methods.family(name) != "un-trained" else float("nan")
-    linear = {eps: [Known(worst_for_sense(item, threats[eps][SCORES[0]], seed))] for eps in strengths}
-    for eps, best, finds in worst_known.by_strength(name, item, y, mask, strengths, steps, seed, linear):
-        threat = threats[eps]
-        for score, each in best.items():
-            losses = {key: float(judge.distance(each.image)) for key, judge in threat.items()}
-            yield from _found(eps, OWN, "what is known", score, clean, losses, checks, finds[score].found)
-        for attack, start, score, found in _others(name, item, threat, best, linear[eps][0].e, steps, seed):
-            yield from _found(eps, attack, start, score, clean, judged(threat, found.e), checks, found)
+    fits = methods.family(name) == "un-trained"
+    checks["foretold"] = float("nan") if fits else foretold(first[SCORES[0]], probe)
+    linear = {eps: worst_for_sense(item, threats[eps][SCORES[0]], seed) for eps in passed}
+    starts = {eps: [] if fits else [Known(e)] for eps, e in linear.items()}
+
+    def others(eps: float, own: Mapping[str, Tensor]) -> Iterator[dict]:
+        for attack, start, score, find in _others(name, item, threats[eps], own, linear[eps], steps, seed):
+            began = time.monotonic()
+            try:
+                found = find()
+            except NoGradient:  # of which there is nothing to climb
+                continue
+            took = {"seconds": time.monotonic() - began}
+            yield from _found(eps, attack, start, score, clean, judged(threats[eps], found.e), checks | took, found)
+
+    began = time.monotonic()
+    for eps, best, finds in worst_known.by_strength(name, item, y, mask, passed, steps, seed, starts):
+        took = {"seconds": time.monotonic() - began}
+        if eps in strengths:
+            for score, each in best.items():
+                losses = {key: float(judge.distance(each.image)) for key, judge in threats[eps].items()}
+                yield from _found(eps, OWN, "what is known", score, clean, losses, checks | took, finds[score].found)
+            yield from others(eps, {score: each.e for score, each in best.items()})
+        began = time.monotonic()
 
 
 def _others(
-    name: str, item: Slice, threat: dict[str, Threat], best: dict[str, Worst], linear: Tensor, steps: int, seed: int
-) -> Iterator[tuple[str, str, str | None, Found]]:
-    """What else there is to find most of: attack, start, the score that it climbs, and what it found."""
+    name: str,
+    item: Slice,
+    threat: Mapping[str, Threat],
+    own: Mapping[str, Tensor],
+    linear: Tensor,
+    steps: int,
+    seed: int,
+) -> Iterator[tuple[str, str, str | None, Callable[[], Found]]]:
+    """What else there is to find most of: attack, start, the score that it climbs, and how it is found."""
     squared = threat[SCORES[0]]
     single = attacks_on(name, item, seed, steps) | {"worst for sense": lambda threat: tried(threat, [linear])}
     gradient = single.pop("apgd", None)
+    if settings := fitted_by(name):
+        refits = worst_known.REFITS
+        single["fresh fits, stop held"] = partial(
+            fresh_fits, item=item, settings=settings, seed=seed, steps=refits, late=HELD
+        )
     if name in published.protocol.METHODS:
         single["published"] = partial(as_published, name, item, seed)
     for attack, find in single.items():
-        yield attack, "none", None, find(squared)
-    if gradient is None:
-        return
-    with suppress(NoGradient):  # of which there is nothing to climb
-        for score, each in threat.items():
-            yield "apgd", "the worst for SENSE", score, apgd(each, seed, steps, 0, linear)
-            yield "apgd", "noise", score, apgd(each, seed, steps, 1)
-            yield "pgd", "noise", score, pgd(each, seed, steps, 1)
-            if name in IMPLICIT:
-                unrolled = methods.load(name, item, last=LAST)
-                through = Threat(unrolled, each.kspace, each.mask, each.eps, item.target, score=score)
-                yield "apgd, unrolled", OWN, score, apgd(through, seed, max(1, steps // 4), 0, best[score].e)
+        yield attack, "none", None, partial(find, squared)
+    for score, each in threat.items() if gradient else ():
+        yield "apgd", "the worst for SENSE", score, partial(apgd, each, seed, steps, 0, linear)
+        yield "apgd", "noise", score, partial(apgd, each, seed, steps, 1)
+        yield "pgd", "noise", score, partial(pgd, each, seed, steps, 1)
+        if name in IMPLICIT:
+            unrolled = replace(each, method=methods.load(name, item, last=LAST))
+            yield "apgd, unrolled", OWN, score, partial(apgd, unrolled, seed, max(1, steps // 4), 0, own[score])
 
 
 def _linear(item: Slice, mask: Tensor, strengths: Sequence[float], steps: int, seed: int) -> Iterator[dict]:

@@ -64,7 +64,7 @@ QUICK = {
     "quality": Size("--volumes 6 --slices 1", 12, 18),
     "factors": Size("--factors noise acceleration", 27, 5, 3),
     "transfer": Size("--eps 0.02", 580, 35, 3),
-    "audit": Size("--eps 0.02", 510, 18, 1),
+    "audit": Size("--eps 0.02 --through", 510, 18, 1),
     "shifts": Size("--sides in out --volumes 4", 32, 7),
     "features": Size("--only pathologies hidden --findings 6 --sought 1", 120, 40),
 }

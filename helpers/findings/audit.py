@@ -8,7 +8,7 @@ from helpers.experiments.audit import LINEAR, OWN
 PIECE = ["method", "eps", "score", "volume", "slice"]  # among whose finds there is one worst
 FLAT = 0.05  # of the increase: a curve that gains less in its last quarter has come to its end
 FOUND = 0.9  # share of the worst known that the attack of the matrix, and an ascent from any start, has to find
-CHECKED = ["exact", "flattened", "first_gradient", "repeated", "foretold"]  # NaN where there is nothing to tell
+CHECKED = ["exact", "seconds", "flattened", "first_gradient", "repeated", "foretold"]  # NaN where there is none
 REPEATED = 0.05  # of the error: images of one measurement that lie further apart are those of a method of chance
 FORETOLD = (0.5, 2.0)  # what a short step gains over what the gradient foretells: else it is no gradient of the loss
 
@@ -16,14 +16,16 @@ FORETOLD = (0.5, 2.0)  # what a short step gains over what the gradient foretell
 def shares(table: pd.DataFrame) -> pd.DataFrame:
     """The table with `share`, the increase of the loss over the largest that is known of the slice, and `by`.
 
-    by: the attack, where it starts and what it climbs, in words.
+    by: the attack, where it starts and what it climbs, in words. Known is what came out in the end: losses on the way
+    may be those of a search that is not quite the method, as of shorter fits, and their shares may be above 1.
     """
     table = table.reindex(columns=[*table, *(each for each in CHECKED if each not in table)])
-    increase = table["loss"] - table["clean"]
-    worst = increase.groupby([table[key] for key in PIECE]).transform("max")
-    known = (table["exact"] - table["clean"]).fillna(worst)
     by = table["attack"] + (" from " + table["start"]).where(table["start"] != "none", "")
     by += (", climbing " + table["climbed"]).where(table["climbed"] != "none", "")
+    increase = table["loss"] - table["clean"]
+    final = increase.where(increase.index.isin(ends(table.assign(by=by)).index))
+    worst = final.groupby([table[key] for key in PIECE]).transform("max")
+    known = (table["exact"] - table["clean"]).fillna(worst)
     return table.assign(share=increase / known, by=by)
 
 
@@ -57,7 +59,7 @@ def checks(table: pd.DataFrame) -> pd.DataFrame:
         ascents = climbing[climbing["start"].ne("none") & ~climbing["attack"].str.contains("unrolled|pgd")]
         rows[key] = {
             "repeats": not (group["repeated"] > REPEATED).any(),
-            "gradient": bool(len(own) and (own["first_gradient"] > 0).all() and _followed(group["foretold"])),
+            "gradient": _is_one(own["first_gradient"]) and _followed(group["foretold"]),
             "starts": float(ascents.groupby("by")["share"].mean().min()) if len(ascents) else np.nan,
             "own": float(own["share"].mean()) if len(own) else np.nan,
             "late": float(own["flattened"].mean()) if len(own) else np.nan,
@@ -65,6 +67,27 @@ def checks(table: pd.DataFrame) -> pd.DataFrame:
     found = pd.DataFrame.from_dict(rows, orient="index").rename_axis(index=["method", "eps", "score"])
     fine = (found["starts"] >= FOUND) & (found["own"] >= FOUND) & (found["late"] < FLAT)
     return found.assign(trusted=found["repeats"] & found["gradient"] & fine)
+
+
+def beside(table: pd.DataFrame, attack: str, score: str = "nmse") -> pd.DataFrame:
+    """An attack beside that of the matrix, which climbed the score: shares of the worst known and seconds, means.
+
+    table: of `shares`. A row a method and strength at which both were tried.
+    """
+    finds = ends(table[table["score"] == score])
+    own = finds[(finds["attack"] == OWN) & (finds["climbed"] == score)]
+    both = {attack: finds[finds["attack"] == attack], OWN: own}
+    means = {
+        words: each.groupby(["method", "eps"], sort=False)[["share", "seconds"]].mean() for words, each in both.items()
+    }
+    found = pd.concat(means, axis=1, join="inner").swaplevel(axis=1)
+    return found[[(column, words) for column in ("share", "seconds") for words in means]]
+
+
+def _is_one(norms: pd.Series) -> bool:
+    """Whether there is a gradient; nothing is said of slices on which a perturbation that was known is the worst."""
+    known = norms.dropna()
+    return bool(len(known) and (known > 0).all())
 
 
 def _followed(foretold: pd.Series) -> bool:

@@ -1,11 +1,11 @@
 """What the transfer matrix says: what every perturbation costs every method, and whether the paper's claims hold."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import pandas as pd
 
 from helpers import stats
-from helpers.findings import verdicts
+from helpers.findings import audit, verdicts
 from helpers.findings.verdicts import Claim
 from helpers.mri import metrics
 
@@ -104,22 +104,44 @@ def judged(table: pd.DataFrame, eps: float, trusted: Collection[str], score: str
     a ranking under the corrected protocol is given only where the attack on the method that seems to lose less is
     trusted, and is `carried`. The claims of the table are judged together, see `verdicts.verdicts`.
     """
-    wide = losses(table, score).xs(eps, level="eps")
+    groups = dict(list(losses(table, score).xs(eps, level="eps").groupby(level="protocol")))
+    strong = {
+        protocol: carried(group, trusted) if protocol == "corrected" else None for protocol, group in groups.items()
+    }
+    found = _together(groups, claims(list(table["method"].unique())), strong)
+    return found.rename_axis(index=f"claim, in {metrics.SCORES[score]} at eps {eps:g}")
+
+
+def ranked(table: pd.DataFrame, audited: pd.DataFrame, score: str = "ssim") -> pd.DataFrame:
+    """The paper's rankings at every strength under the corrected protocol, as in `judged`: a column a strength.
+
+    audited: of `audit.shares`. All are judged together; at a strength that was not audited none is carried.
+    """
+    groups = dict(list(losses(table[table["protocol"] == "corrected"], score).groupby(level="eps")))
+    strong = {eps: carried(group, audit.trusted(audited, eps, score)) for eps, group in groups.items()}
+    rankings = [claim for claim in claims(list(table["method"].unique())) if claim.ranking]
+    found = _together(groups, rankings, strong).rename_axis(index=f"ranking, in {metrics.SCORES[score]}")
+    return found.rename(columns="eps {:g}".format)
+
+
+def _together(
+    groups: Mapping[object, pd.DataFrame], claims: Sequence[Claim], strong: Mapping[object, Collection[str] | None]
+) -> pd.DataFrame:
+    """Claims on groups of losses, judged together: a row a claim, a column a group.
+
+    groups: of `losses`; strong: of each the methods of whose attack a ranking may be given, None for all of them.
+    """
     found = {}
-    for claim in claims(list(table["method"].unique())):
-        for protocol, group in wide.groupby(level="protocol"):
+    for claim in claims:
+        for column, group in groups.items():
             difference = (group[claim.lost] - group[claim.than]).dropna()
             if len(difference):
-                found[claim, protocol] = stats.interval(difference, difference.index.get_level_values("volume"))
-    strong = {protocol: carried(group, trusted) for protocol, group in wide.groupby(level="protocol")}
+                found[claim, column] = stats.interval(difference, difference.index.get_level_values("volume"))
     rows = {}
-    for (claim, protocol), said in zip(found, verdicts.verdicts(list(found.values()))):
-        held, alone = (verdicts.judged(claim, protocol, each, strong[protocol]) for each in said)
-        rows.setdefault(claim.words, {})[protocol] = f"{found[claim, protocol]}: {verdicts.worded(held, alone)}"
-    judged = pd.DataFrame.from_dict(rows, orient="index").rename_axis(
-        index=f"claim, in {metrics.SCORES[score]} at eps {eps:g}"
-    )
-    return judged.fillna("not measured")
+    for (claim, column), said in zip(found, verdicts.verdicts(list(found.values()))):
+        held, alone = (verdicts.judged(claim, each, strong[column]) for each in said)
+        rows.setdefault(claim.words, {})[column] = f"{found[claim, column]}: {verdicts.worded(held, alone)}"
+    return pd.DataFrame.from_dict(rows, orient="index").fillna("not measured")
 
 
 def carried(wide: pd.DataFrame, trusted: Collection[str]) -> set[str]:
@@ -129,3 +151,17 @@ def carried(wide: pd.DataFrame, trusted: Collection[str]) -> set[str]:
     """
     means = wide.mean()
     return {name for name in trusted if (name, name) in means.index and means[name, name] >= OWN * means[WORST, name]}
+
+
+def found_by_own(table: pd.DataFrame, score: str = "ssim") -> pd.DataFrame:
+    """The share of the worst loss known that each method's own attack found, corrected: a column a strength.
+
+    A row a method for the share of the mean loss, and one for the smallest share on any slice.
+    """
+    wide, rows = losses(table[table["protocol"] == "corrected"], score), {}
+    for name in [name for name in dict.fromkeys(table["method"]) if (name, name) in wide]:
+        own, worst = (wide[each, name].groupby(level="eps") for each in (name, WORST))
+        rows[name, "of the mean"] = own.mean() / worst.mean()
+        rows[name, "least, of a slice"] = (wide[name, name] / wide[WORST, name]).groupby(level="eps").min()
+    found = pd.DataFrame.from_dict(rows, orient="index").rename(columns="eps {:g}".format)
+    return found.rename_axis(["share of the worst known", f"in {metrics.SCORES[score]}"])

@@ -95,10 +95,13 @@ def worded(said: str, alone: str) -> str:
     return f"{said} ({alone} {ALONE})" if said == "undecided" and alone in ("supported", "contradicted") else said
 
 
-def judged(claim: Claim, protocol: str, said: str, trusted: Collection[str]) -> str:
-    """The verdict on the claim, or, of a ranking, whose attack would have to be better first."""
+def judged(claim: Claim, said: str, trusted: Collection[str] | None) -> str:
+    """The verdict on the claim, or, of a ranking, whose attack would have to be better first.
+
+    trusted: the methods on which it is good enough; None asks for nothing.
+    """
     seems_robust = {"supported": claim.than[1], "contradicted": claim.lost[1]}.get(said)
-    if claim.ranking and protocol == "corrected" and seems_robust and seems_robust not in trusted:
+    if claim.ranking and trusted is not None and seems_robust and seems_robust not in trusted:
         return f"no verdict, the attack on {seems_robust} may be too weak"
     return said
 
