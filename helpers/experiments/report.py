@@ -75,7 +75,7 @@ WHOLE = {
     "quality": Size("", 80, 120),
     "factors": Size("", 470, 90, 10),
     "transfer": Size("", 9_600, 580, 10),
-    "audit": Size("", 4_600, 160, 3),
+    "audit": Size("", 5_800, 240, 3),
     "shifts": Size("--sides in out", 160, 40),
     "features": Size("--only pathologies hidden curves", 5_000, 900),
 }
