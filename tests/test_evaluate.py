@@ -208,7 +208,7 @@ def test_who_falls_below_zero_filled_is_told_so(mine, capsys):
 
 
 def test_a_batch_of_slices_gives_the_rows_of_each(tmp_path, monkeypatch):
-    """To rounding, whatever the volumes; a batch ends with its volume."""
+    """Whatever the volumes; a batch ends with its volume."""
     monkeypatch.chdir(tmp_path)
     words = ["evaluate", "unet", "wavelet", "--data", "knee", "--profile", "smoke", "--volumes", "2", "--slices", "3"]
     for batch in ("1", "2"):
@@ -216,8 +216,11 @@ def test_a_batch_of_slices_gives_the_rows_of_each(tmp_path, monkeypatch):
     one, other = (pd.read_csv(f"{batch}.csv") for batch in (1, 2))
     keys = ["method", "volume", "slice"]
     assert len(one) == 12 and one[keys].equals(other[keys])
-    for score in [each for each in metrics.SCORES if each in one]:
-        assert one[score].to_numpy() == pytest.approx(other[score].to_numpy(), rel=2e-3, abs=2e-4), score
+    # a network to rounding; l1, should rounding move its stop by a step, to the .001 that the stop leaves
+    for method, to in {"unet": 1e-5, "wavelet": 1e-3}.items():
+        for score in [each for each in metrics.SCORES if each in one]:
+            rows, others = (each.loc[each["method"] == method, score].to_numpy() for each in (one, other))
+            assert rows == pytest.approx(others, rel=to), (method, score)
 
 
 def test_of_a_batch_only_slices_that_fail_are_lost(reader, capsys):
