@@ -115,10 +115,12 @@ def share(values, volumes) -> Interval:
 def difference(table: pd.DataFrame, better: str, worse: str, score: str = "ssim") -> Interval:
     """Paired difference of two methods: mean of score(better) - score(worse) over the slices that both have.
 
-    table: tidy, with columns method, volume, slice and the score, each method once a slice. Raises ValueError
-    where the two share no slice.
+    table: tidy, with columns method, volume, slice and the score, each method once a slice; and identity, where numbers
+    of slices may be those of other pictures ("slice 1" is another of two than of one). Raises ValueError where the two
+    share no slice.
     """
-    wide = table.pivot(index=["volume", "slice"], columns="method", values=score)[[better, worse]].dropna()
+    keys = [key for key in ("volume", "slice", "identity") if key in table]
+    wide = table.pivot(index=keys, columns="method", values=score)[[better, worse]].dropna()
     if wide.empty:
         raise ValueError(f"{better} and {worse} were measured on no slice in common")
     return interval(wide[better] - wide[worse], wide.index.get_level_values("volume"))

@@ -210,6 +210,10 @@ def test_shipped_numbers_stand_beside_those_of_the_example():
     assert {example.name, "unet", "varnet", "tv", "wavelet"} <= set(quality["method"])
     counts = quality[quality["method"].isin(["tv", example.name])].groupby(["method", "volume", "slice"]).size()
     assert (counts == 1).all() and len(counts) == 2 * (quality["method"] == example.name).sum()
+    for name in ("quality", "factors", "shifts", "features"):
+        rows = example.table(name)
+        pictures = rows.groupby(["source" if "source" in rows else "volume", "volume", "slice"])["identity"].nunique()
+        assert (pictures == 1).all(), name
     assert json.loads((example.folder / "card.json").read_text())["data"] == "drawn"
 
 

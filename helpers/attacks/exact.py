@@ -73,7 +73,7 @@ def complex_truth(item: Slice, sense: Sense) -> Tensor:
 
 
 def worst_for_sense(item: Slice, threat: Threat, seed: int = 0) -> Tensor:
-    """The worst perturbation of the complex image of SENSE, which is known: where gradient attacks begin.
+    """The worst perturbation of the complex image of SENSE, which is known: where gradient attacks may begin.
 
     The distance to the truth is maximized. Returns e (coil, ky, kx) of the strength of the threat.
     """

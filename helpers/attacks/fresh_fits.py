@@ -62,10 +62,10 @@ def fresh_fits_by(
 
     since a fit that goes on from the last one does not let the network follow. The first loss is climbed from the worst
     of the starts; without any, from the gradient of the clean fit or from the worst for data consistency; each loss
-    that follows from the worst by it that was met so far. Fits of the search have half the steps and the seed that
-    follows `seed`, one and the same, so that it climbs one function and not the luck of the method's own. The worst
-    `FINALISTS` by each loss are then reconstructed by the method, and of these and of the starts that come with a fit
-    the worst counts.
+    that follows from the worst by it that the search has met so far. Fits of the search have half the steps and the
+    seed that follows `seed`, one and the same, so that it climbs one function and not the luck of the method's own. The
+    worst `FINALISTS` by each loss are then reconstructed by the method, and of these and of the starts that come with a
+    fit the worst counts.
 
     threats: by name, of the slice `item`, which differ in score or reference alone; their method is the one that is
     attacked. settings: of its fits. late: attack the stop, too: no fit of the search ends before its last step, and so

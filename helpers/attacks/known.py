@@ -73,9 +73,10 @@ def attacks_on(
 
     noise and the worst for SENSE for all; apgd where a gradient may be had (steps; starts: so many from noise, too),
     from the worst of `known`, perturbations of any strength (coil, ky, kx), or else from the worst for SENSE; joint for
-    methods that minimize, SENSE, l1-wavelet, TV and un-trained networks in their SENSE form; black box (evaluations)
-    for what passes no gradient and is quick. fit_steps: of un-trained networks, where others than their own are
-    attacked; refits: steps of the attack by gradients through fits of them, each a fit from new, 0 to leave it out.
+    methods that minimize, SENSE, l1 in any basis, TV and un-trained networks in their SENSE form, and consistency, the
+    worst for the last step of these; black box (evaluations) for a reader's own method and SigPy's. fit_steps: of
+    un-trained networks, where others than their own are attacked; refits: steps of the attack by gradients through fits
+    of them, each a fit from new, 0 to leave it out.
     """
     found: dict[str, Callable[[Threat], Found]] = {"noise": partial(noise, seed=seed)}
     found["worst for sense"] = partial(_transferred, item, seed)

@@ -14,7 +14,8 @@ class RegionThreat(Threat):
     """The rules of `Threat`, with e = A R d only: the measurement of an image d that is zero outside a region.
 
     sense: A, with the coil maps of the clean measurement, which the perturbation may not move; region: R, (y, x) bool
-    on the full grid. Every attack keeps to it, since all move e by `allowed` alone.
+    on the full grid. Attacks that step keep to it (APGD, PGD, black box, joint), since they move e by `allowed` alone;
+    what is known of other rules, as the worst for SENSE, does not.
     """
 
     sense: Sense

@@ -11,8 +11,8 @@ def universal(threats: list[Threat], seed: int = 0, steps: int = 40, stretch: fl
     """Maximize the mean loss of several slices over one direction d, ||d|| = 1, with e = eps ||y|| d for each.
 
     threats: of slices of one shape under one mask. Projected gradient ascent as in `pgd`, d <- d + alpha g / ||g||,
-    g the sum of the slopes, with alpha = stretch / steps; the best iterate counts. Returns d (coil, ky, kx) and what
-    was found, with one e for each slice stacked. Source: Moosavi-Dezfooli et al., CVPR 2017.
+    then d / ||d||, g the sum of the slopes, with alpha = stretch / steps; the best iterate counts. Returns d (coil, ky,
+    kx) and what was found, with one e for each slice stacked. Source: Moosavi-Dezfooli et al., CVPR 2017.
     """
     radii = [threat.radius for threat in threats]
     d = direction(threats[0].noise(seed)[0])

@@ -99,7 +99,7 @@ def _audited(
     fits = methods.family(name) == "un-trained"
     checks["foretold"] = float("nan") if fits else foretold(first[SCORES[0]], probe)
     linear = {eps: worst_for_sense(item, threats[eps][SCORES[0]], seed) for eps in passed}
-    starts = {eps: [] if fits else [Known(e)] for eps, e in linear.items()}
+    starts = {eps: [] if fitted_by(name) else [Known(e)] for eps, e in linear.items()}
 
     def others(eps: float, own: Mapping[str, Tensor]) -> Iterator[dict]:
         for attack, start, score, find in _others(name, item, threats[eps], own, linear[eps], steps, seed):

@@ -61,7 +61,7 @@ class Size:
 
 # images and seconds: of a method that counts its calls and takes no time, one with gradients, on one core
 QUICK = {
-    "quality": Size("--volumes 6 --slices 1", 12, 18),
+    "quality": Size("--volumes 6 --slices 2", 24, 28),
     "factors": Size("--factors noise acceleration", 27, 5, 3),
     "transfer": Size("--eps 0.02", 580, 35, 3),
     "audit": Size("--eps 0.02 --through", 510, 18, 1),

@@ -80,10 +80,13 @@ def turned(item: Slice, angle: float) -> Slice:
 
 
 def by_angle(item: Slice, names: Sequence[str], angles: Sequence[float], mask: Tensor) -> pd.DataFrame:
-    """Scores of methods on a slice turned by small angles, against the turned truth: one row a method and angle."""
-    return evaluate.table(
-        evaluate.measure(name, methods.load(name, item), seen, mask) | {"angle": angle}
-        for angle in angles
-        for seen in [turned(item, angle)]
-        for name in names
-    )
+    """Scores of methods on a slice turned by small angles, against the turned truth: one row a method and angle.
+
+    change of k-space: ||k' - k|| / ||k||, of which a perturbation of that size would be the eps.
+    """
+    rows = []
+    for angle in angles:
+        seen = turned(item, angle)
+        moved = {"angle": angle, "change of k-space": float((seen.kspace - item.kspace).norm() / item.kspace.norm())}
+        rows += [evaluate.measure(name, methods.load(name, item), seen, mask) | moved for name in names]
+    return evaluate.table(rows)

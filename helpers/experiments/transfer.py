@@ -58,10 +58,10 @@ def rows(
 ) -> Iterator[dict]:
     """Every perturbation of one slice on every method, from strength to strength: one row each.
 
-    Perturbations are found for each method (`attacked`) by its own attacks (`attack`), two of each: the worst that is
-    allowed by each of `SCORES` (`climbed`). Beside them Gaussian noise of the same strength, and "nothing",
-    the clean measurement. Every image is a full reconstruction by a method made anew. Un-trained networks, which take
-    longest, come last, and begin their attack at the worst of what was made for others.
+    Perturbations are found for each method (`attacked`) by its own attacks (`attack`), corrected two of each: the worst
+    that is allowed by each of `worst_known.SCORES` (`climbed`). Beside them Gaussian noise of the same strength, and
+    "nothing", the clean measurement. Every image is a full reconstruction by a method made anew. Un-trained networks,
+    which take longest, come last, and begin their attack at the worst of what was made for others.
     Under the published protocol strengths are relative to the full k-space, masks, attacks and scores are those of the
     notebooks (see `published.protocol`), and methods that they do not attack are left out.
 

@@ -19,7 +19,7 @@ from helpers.untrained.fit import Fit, fit
 from helpers.untrained.problem import Settings
 from helpers.untrained.recipes import FITS
 
-SCORES = ("nmse", "ssim")  # what is climbed, in this order: the second begins where the first ends, with half the steps
+SCORES = ("nmse", "ssim")  # what is climbed, in this order; by gradients the second with half the steps
 # noise has rows of its own, the worst for SENSE is known, and joint descent never found most where there is a gradient
 LEFT_OUT = ("noise", "worst for sense", "joint")
 

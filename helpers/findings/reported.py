@@ -22,6 +22,8 @@ MARK, PAGE = "report.json", "report.html"  # what a folder is of, from the begin
 EXAMPLE = RESULTS / "report"  # what the first example of chapter own_method gives, --quick
 AUDIT = "audit"
 SEED = 0  # of the tables of this package
+# what rows of one measurement have in common: slices by identity, since "slice 1" is another of two than of one
+SAME = ("identity", "volume", "slice", "source", "protocol", "shift", "side", "factor", "eps")
 BESIDE = {  # in which column of a table methods stand
     "quality": "method",
     "factors": "method",
@@ -136,9 +138,7 @@ class Report:
         if not self.known or name not in BESIDE or not len(own):
             return own
         theirs, column = known()[name], BESIDE[name]
-        keys = [
-            key for key in ("volume", "slice", "source", "protocol", "shift", "side", "factor", "eps") if key in own
-        ]
+        keys = [key for key in SAME if key in own and key in theirs]
         same = theirs.merge(own[keys].drop_duplicates(), on=keys)
         return pd.concat([own, same[~same[column].isin(own[column])]], ignore_index=True)
 

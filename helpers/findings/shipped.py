@@ -13,7 +13,7 @@ def table(name: str) -> pd.DataFrame:
     """The tidy table results/NAME.csv; BadInput where there is none."""
     path = RESULTS / f"{name}.csv"
     if not path.is_file():
-        raise BadInput(f"there is no {path}; make it with python -m helpers evaluate, see README.md")
+        raise BadInput(f"there is no {path}; make it with python -m helpers, see README.md")
     return tables.read(path)
 
 

@@ -94,7 +94,8 @@ def whose(table: pd.DataFrame, eps: float, protocol: str = "corrected", score: s
             "another's": others.max(),
             "made for": others.idxmax() if len(others) else "",
         }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(f"loss of {metrics.SCORES[score]} to")
+    words = f"loss of {metrics.SCORES[score]} (mean of n = {found['n'].min()}) to"
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(words)
 
 
 def judged(table: pd.DataFrame, eps: float, trusted: Collection[str], score: str = "ssim") -> pd.DataFrame:
@@ -164,4 +165,5 @@ def found_by_own(table: pd.DataFrame, score: str = "ssim") -> pd.DataFrame:
         rows[name, "of the mean"] = own.mean() / worst.mean()
         rows[name, "least, of a slice"] = (wide[name, name] / wide[WORST, name]).groupby(level="eps").min()
     found = pd.DataFrame.from_dict(rows, orient="index").rename(columns="eps {:g}".format)
-    return found.rename_axis(["share of the worst known", f"in {metrics.SCORES[score]}"])
+    n = wide.groupby(level="eps").size().min()
+    return found.rename_axis(["share of the worst known", f"in {metrics.SCORES[score]}, n = {n} slices"])

@@ -16,7 +16,7 @@ ALONE = "without Holm's correction"
 class Claim:
     """One claim of the paper, as differences of losses: what is lost by (attacked, method) above what `than` loses.
 
-    ranking: it compares two methods, and is worth no more than the attacks on both.
+    ranking: it compares two methods, and is worth no more than the attack on the one that seems more robust.
     """
 
     words: str
@@ -124,6 +124,6 @@ def sentence(table: pd.DataFrame) -> str:
     return (
         f"*Brackets hold {100 * LEVEL:g} % intervals over volumes, each for itself. The {len(tested)} claims of this"
         f" table that have {LEAST} volumes or more are judged together, with Holm's correction: a false verdict is to"
-        f" be expected in about {100 - 100 * LEVEL:g} of 100 such tables. Without it, "
+        f" be expected in at most {100 - 100 * LEVEL:g} of 100 such tables. Without it, "
         + (f"these would be decided as well: {'; '.join(more)}.*" if more else "the verdicts are the same.*")
     )
