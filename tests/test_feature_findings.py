@@ -81,6 +81,15 @@ def test_means_are_over_findings_that_all_variants_have():
     found = pathologies.common(few)
     assert set(found["family"]) == {"varnet", "unet", "wavelet"} and "v3" not in set(found["volume"])
     assert len(found) == 3 * 2 * 11
+    fewer = pathologies.with_fewer(few)
+    assert set(fewer["family"]) == set(rows["family"]) and set(fewer["volume"]) == {"v0", "v1"}
+    assert pathologies.with_fewer(lacking) is None  # since `common` has them all
+
+
+def test_a_volume_counts_once_in_a_mean_whatever_the_findings_in_it():
+    rows = table(lambda ssim, _: 1 - ssim)
+    twice = pd.concat([rows, rows[rows["volume"] == "v0"].assign(box=1)])
+    assert pathologies._means(twice, "ssim", 0)[0] == pytest.approx(pathologies._means(rows, "ssim", 0)[0])
 
 
 def test_two_variants_are_no_line():
@@ -128,6 +137,7 @@ def test_what_does_not_vary_is_not_correlated():
 
 def test_the_spread_is_of_the_base_alone():
     rows = pd.DataFrame({"protocol": "corrected", "family": "tv", "variant": ["half"] + ["base"] * 3})
+    rows = rows.assign(volume=["v0", "v0", "v1", "v2"], slice=0, box=0)
     found = pathologies.spread(rows.assign(nmse_box=[100.0, 1.0, 2.0, 9.0])).loc["tv", "corrected"]
     assert found.to_dict() == {"median": 2, "mean": 4, "largest": 9, "findings": 3}
 
@@ -152,9 +162,10 @@ def hidden_rows() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def test_the_least_is_told_of_what_was_sought_and_the_rest_is_counted():
+def test_the_least_is_told_of_all_and_what_takes_nothing_is_counted():
     found = pathologies.least(hidden_rows()).loc[("unet", "hide")]
-    assert found["eps, median"] == pytest.approx(0.003) and found["findings"] == 5
+    assert found["eps, median"] == pytest.approx(0.002) and found["noise levels, median"] == pytest.approx(0.02)
+    assert found["findings"] == 5
     assert found["by itself"] == 1 and found["not reached"] == 1
     assert pathologies.handed_on(hidden_rows().assign(made_for="unet"), "hide").loc["unet", "varnet"] == pytest.approx(
         1 / 3

@@ -140,7 +140,11 @@ def test_families_on_fewer_volumes_are_compared_on_what_they_share():
     rows = rows[(rows["family"] != "tv") | few]
     assert shifts.drops(rows)["tv"].volumes == 12 and shifts.drops(rows)["unet"].volumes == 20
     assert shifts.differences(rows)["unet", "tv"].volumes == 12
-    assert np.isfinite(shifts.line(rows).to_numpy()).all()
+    shared = shifts.common(rows)
+    assert shared["volume"].nunique() == 24 and set(shared["family"]) == set(rows["family"])
+    pd.testing.assert_frame_equal(shifts.line(rows), shifts.line(shared))
+    one_sided = rows[(rows["family"] != "wavelet") | (rows["side"] == "in")]
+    assert set(shifts.points(one_sided).index.unique("family")) == {"unet", "varnet", "tv"}
 
 
 def taken_apart():

@@ -17,7 +17,8 @@ def measured_live(function: Callable[..., Iterable[dict]], work: Sequence[tuple]
     for arguments in tqdm(work, words):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            rows = list(function(*arguments))
-        warned = str(caught[-1].message) if caught else ""
-        found += [row | {"warned": warned} for row in rows]
+            told = 0
+            for row in function(*arguments):
+                found.append(row | {"warned": str(caught[-1].message) if len(caught) > told else ""})
+                told = len(caught)
     return pd.DataFrame(found)

@@ -27,11 +27,11 @@ def sides(
 ) -> Figure:
     """Figures 2, 4 and 6: the score of every variant elsewhere against that where it was made, one panel a domain.
 
-    Bars are 95 % intervals over volumes; gray: nothing lost; dashed: the line through all variants.
+    Bars are 95 % intervals over the volumes that all have; gray: nothing lost; dashed: the line through all variants.
     """
     figure, grid = plt.subplots(1, len(domains), figsize=(size * len(domains) + 1.6, size), squeeze=False)
     for axes, domain in zip(grid.flat, domains, strict=True):
-        rows = shifts.one(table, shift, protocol, domain)
+        rows = shifts.common(shifts.one(table, shift, protocol, domain))
         found = shifts.points(rows, score)
         for (family, variant), row in found.iterrows():
             bars = (

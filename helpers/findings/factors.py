@@ -14,7 +14,7 @@ PAIRS = (("unet", "wavelet"), ("unet", "tv"), ("varnet", "tv"), ("varnet", "unet
 
 
 def lost(table: pd.DataFrame, score: str = "ssim") -> dict[str, pd.DataFrame]:
-    """What each factor costs at the level that costs most: by factor and level, drops of a score from the usual level.
+    """What each factor costs at the level that costs most on average: by factor and level, drops from the usual level.
 
     Below zero where all other levels are better than the usual one. table: of `experiments.factors.rows`. Each table
     has a row a volume and a column a method.

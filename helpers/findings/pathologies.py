@@ -40,6 +40,16 @@ def common(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows.groupby(FINDING)["volume"].transform("size") == rows.groupby(KEYS).ngroups]
 
 
+def with_fewer(rows: pd.DataFrame) -> pd.DataFrame | None:
+    """The rows of the findings that all variants were measured on, where `common` leaves some variant out; else None.
+
+    For what is told of these variants beside the others.
+    """
+    every = rows.groupby(FINDING)["volume"].transform("size") == rows.groupby(KEYS).ngroups
+    left_out = common(rows).groupby(KEYS).ngroups < rows.groupby(KEYS).ngroups
+    return rows[every] if left_out and every.any() else None
+
+
 def points(rows: pd.DataFrame, scores: Sequence[str]) -> pd.DataFrame:
     """Means of scores of every variant, with intervals over volumes: score, score_low, score_high; volumes, n."""
     found = {}
@@ -137,28 +147,29 @@ def misread(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def spread(table: pd.DataFrame) -> pd.DataFrame:
-    """Errors in the box, a row a family and protocol: the median, the mean and the largest of its base."""
-    wide = (
-        table[table["variant"] == BASE]
-        .groupby(["family", "protocol"], sort=False)["nmse_box"]
-        .agg(["median", "mean", "max", "size"])
-    )
+    """Errors in the box, a row a family and protocol: the median, the mean and the largest of its base.
+
+    Of findings that all have; a family that was measured on few of them is left out, see `common`.
+    """
+    base = table[table["variant"] == BASE]
+    shared = pd.concat([common(rows) for _, rows in base.groupby("protocol", sort=False)])
+    wide = shared.groupby(["family", "protocol"], sort=False)["nmse_box"].agg(["median", "mean", "max", "size"])
     return wide.rename(columns={"max": "largest", "size": "findings"}).sort_index(level="family", sort_remaining=False)
 
 
 def least(table: pd.DataFrame) -> pd.DataFrame:
-    """How little hides or invents a finding, a row a method and goal: medians, quartiles, and what needs nothing.
+    """How little hides or invents a finding, a row a method and goal: medians and quartiles of all, and of how many.
 
-    table: rows of `experiments.hidden`, of which those count whose method the perturbation was made for.
+    What a method hides or invents by itself takes 0. table: rows of `experiments.hidden`, of which those count whose
+    method the perturbation was made for.
     """
     own, found = table[table["method"] == table["made_for"]], {}
     for key, rows in own.groupby(["method", "goal"], sort=False):
-        sought = rows[rows["eps"] > 0]
-        levels = sought["noise_levels"].where(np.isfinite(sought["eps"]), np.inf)
-        quarter, half, last = _quantiles(sought["eps"], [0.25, 0.5, 0.75])
+        levels = rows["noise_levels"].where(rows["eps"] > 0, 0.0).where(np.isfinite(rows["eps"]), np.inf)
+        quarter, half, last = _quantiles(rows["eps"], [0.25, 0.5, 0.75])
         found[key] = {
             "eps, median": half,
-            "quartiles": f"{quarter:.2g} to {last:.2g}" if len(sought) else "",
+            "quartiles": f"{quarter:.2g} to {last:.2g}",
             "noise levels, median": _quantiles(levels, [0.5]).item(),
             "by itself": int((rows["eps"] == 0).sum()),
             "not reached": int(np.isinf(rows["eps"]).sum()),
@@ -188,13 +199,13 @@ def _quantiles(values: pd.Series, shares: Sequence[float]) -> pd.Series:
 
 
 def _means(rows: pd.DataFrame, score: str, seed: int) -> np.ndarray:
-    """Means of a score of every variant over all findings, in a row, and those of resampled volumes in further ones."""
-    sums = rows.pivot_table(index="volume", columns=KEYS, values=score, aggfunc=["sum", "count"], sort=False)
-    if sums.empty:
+    """Means of a score of every variant, each volume once, in a row, and those of resampled volumes in further ones."""
+    means = rows.pivot_table(index="volume", columns=KEYS, values=score, sort=False)
+    if means.empty:
         return np.full((1, 0), np.nan)
-    weights = _weights(len(sums), seed)
+    weights = _weights(len(means), seed)
     with np.errstate(invalid="ignore"):
-        return weights @ sums["sum"].fillna(0).to_numpy() / (weights @ sums["count"].fillna(0).to_numpy())
+        return weights @ means.fillna(0).to_numpy() / (weights @ means.notna().to_numpy())
 
 
 def _within(rows: pd.DataFrame, one: str, other: str, seed: int) -> np.ndarray:

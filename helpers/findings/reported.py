@@ -23,7 +23,8 @@ EXAMPLE = RESULTS / "report"  # what the first example of chapter own_method giv
 AUDIT = "audit"
 SEED = 0  # of the tables of this package
 # what rows of one measurement have in common: slices by identity, since "slice 1" is another of two than of one
-SAME = ("identity", "volume", "slice", "source", "protocol", "shift", "side", "factor", "eps")
+SAME = ("identity", "volume", "slice", "box", "source", "protocol", "shift", "side", "factor")
+STRENGTH = {"transfer": ("eps",)}  # where that is what was asked for; of what hides a finding it is what was found
 BESIDE = {  # in which column of a table methods stand
     "quality": "method",
     "factors": "method",
@@ -45,7 +46,8 @@ def tables(folder: Path) -> dict[str, pd.DataFrame]:
 
 def known() -> dict[str, pd.DataFrame]:
     """The same tables of the shipped methods, networks by their architecture."""
-    return {name: shipped.table(name) for name in NEEDED} | {"quality": quality.matched(quality.held_out())}
+    found = {name: shipped.table(name) for name in (*NEEDED, cards.SPEED)}
+    return found | {"quality": quality.matched(quality.held_out())}
 
 
 def shipped_cards() -> dict[str, dict]:
@@ -94,11 +96,10 @@ class Report:
         return [name for name in PEERS if name != self.name and name in set(self.table("quality")["method"])]
 
     def others(self) -> dict[str, dict]:
-        """The numbers of cards of the methods beside it: by name, those that are called so."""
-        if self.known:
-            known = shipped_cards()
-            return {name: known[name] for name in self.peers}
-        return {name: cards.numbers(self.own, name) for name in self.peers}
+        """The numbers of cards of the methods beside it, on the same slices: by name, those that are called so."""
+        same = {name: self.table(name) for name in NEEDED}
+        same |= {cards.SPEED: known()[cards.SPEED]} if self.known else {}
+        return {name: cards.numbers(same, name) for name in self.peers}
 
     def shifts(self) -> list[tuple[str, str]]:
         """The shifts that were measured, with the domain on which the method was where it was made."""
@@ -138,7 +139,7 @@ class Report:
         if not self.known or name not in BESIDE or not len(own):
             return own
         theirs, column = known()[name], BESIDE[name]
-        keys = [key for key in SAME if key in own and key in theirs]
+        keys = [key for key in (*SAME, *STRENGTH.get(name, ())) if key in own and key in theirs]
         same = theirs.merge(own[keys].drop_duplicates(), on=keys)
         return pd.concat([own, same[~same[column].isin(own[column])]], ignore_index=True)
 

@@ -63,9 +63,25 @@ def differences(rows: pd.DataFrame, score: str = "ssim", side: str = "out") -> d
     }
 
 
+def common(rows: pd.DataFrame, side: str = "out") -> pd.DataFrame:
+    """The rows of "in" and another side of the volumes that every variant was measured on.
+
+    Means over other volumes are not to be compared: un-trained networks see fewer, and of hard images the hardest.
+    Variants that were not measured on both sides are left out.
+    """
+    chosen = rows[rows["side"].isin(["in", side])]
+    chosen = chosen[chosen.groupby(["family", "variant"])["side"].transform("nunique") == 2]
+    variants = chosen.drop_duplicates(["side", "volume", "family", "variant"]).groupby(["side", "volume"]).size()
+    full = variants.index[variants == chosen.groupby(["family", "variant"]).ngroups]
+    return chosen[pd.MultiIndex.from_frame(chosen[["side", "volume"]]).isin(full)]
+
+
 def points(rows: pd.DataFrame, score: str = "ssim", side: str = "out") -> pd.DataFrame:
-    """Every variant as a point: its mean on either side with its interval, a row a family and variant."""
-    found = {}
+    """Every variant as a point: its mean on either side with its interval, of the volumes in `common`.
+
+    A row a family and variant.
+    """
+    rows, found = common(rows, side), {}
     for words, each in (("in", "in"), ("out", side)):
         wide = by_volume(rows, each, score)
         for key in wide:
@@ -79,8 +95,8 @@ def points(rows: pd.DataFrame, score: str = "ssim", side: str = "out") -> pd.Dat
 def line(rows: pd.DataFrame, score: str = "ssim", side: str = "out", seed: int = 0) -> pd.DataFrame:
     """The line through the points of all variants: slope, offset, r and rank correlation, each with its interval.
 
-    offset: what is lost, on the line, by a method of the mean score inside. Intervals are of a bootstrap over the
-    volumes of either side, percentiles, since the points of one volume hang together. A row a number.
+    offset: what is lost, on the line, by a method of the mean score inside. Over the volumes in `common`; intervals are
+    of a bootstrap over those of either side, percentiles, since the points of one volume hang together. A row a number.
     """
     drawn = _lines(rows, score, side, seed)
     low, high = np.nanquantile(drawn[1:], [(1 - stats.LEVEL) / 2, (1 + stats.LEVEL) / 2], axis=0)
@@ -89,12 +105,12 @@ def line(rows: pd.DataFrame, score: str = "ssim", side: str = "out", seed: int =
 
 def _lines(rows: pd.DataFrame, score: str, side: str = "out", seed: int = 0) -> np.ndarray:
     """The numbers of the line, in a row, and in further rows those of the resamples."""
-    sides = [by_volume(rows, each, score) for each in ("in", side)]
-    common = [key for key in sides[0] if key in sides[1]]
+    rows = common(rows, side)
+    before, after = (by_volume(rows, each, score).dropna() for each in ("in", side))
     chance, means = np.random.default_rng(seed), []
-    for values in (wide[common].to_numpy() for wide in sides):
+    for values in (before.to_numpy(), after[before.columns].to_numpy()):
         chosen = [np.arange(len(values)), *chance.integers(len(values), size=(RESAMPLES, len(values)))]
-        means.append(np.array([_column_means(values[each], values) for each in chosen]))
+        means.append(np.array([values[each].mean(0) for each in chosen]))
     return _fit(*means)
 
 
@@ -154,7 +170,7 @@ def judged(
             for name, lost in drops(rows, score).items():
                 claims[f"{name} loses", column] = Measured.mean(lost)
             claims[f"all lose alike, to {margin:g}", column] = _alike(differences(rows, score), margin)
-            drawn, volumes = _lines(rows, score), min(rows.groupby("side")["volume"].nunique())
+            drawn, volumes = _lines(rows, score), min(common(rows).groupby("side")["volume"].nunique())
             for words, number in (("scores in and out lie on a line", "r"), ("the ranking is kept", NUMBERS[-1])):
                 claims[words, column] = Measured.resampled(drawn[:, NUMBERS.index(number)], LINE, volumes)
     order = list(dict.fromkeys(words for words, _ in claims))
@@ -225,13 +241,6 @@ def _alike(pairs: dict[tuple[str, str], stats.Gap], margin: float) -> Measured:
 def _mean(values: pd.Series) -> stats.Interval:
     values = values.dropna()
     return stats.interval(values.to_numpy(), values.index)
-
-
-def _column_means(values: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Means of what was measured; where a resample holds none of it, the mean of all."""
-    there = ~np.isnan(values)
-    means = np.where(there, values, 0).sum(0) / np.maximum(there.sum(0), 1)
-    return np.where(there.any(0), means, np.nanmean(whole, axis=0))
 
 
 def _fit(before: np.ndarray, after: np.ndarray) -> np.ndarray:

@@ -34,8 +34,7 @@ def losses(table: pd.DataFrame, score: str = "ssim") -> pd.DataFrame:
     is attacked by (WORST, method).
     """
     keys = ["protocol", "eps", "volume", "slice"]
-    like = "ssim" if score.startswith("ssim") else "nmse"
-    chosen = table.assign(other=table["climbed"] != like).sort_values("other", kind="stable")
+    chosen = table.assign(other=table["climbed"] != _like(score)).sort_values("other", kind="stable")
     chosen = chosen.drop_duplicates([*keys, "attacked", "method"])
     wide = chosen.pivot(index=keys, columns=["attacked", "method"], values=score)
     lost = pd.concat(
@@ -44,6 +43,11 @@ def losses(table: pd.DataFrame, score: str = "ssim") -> pd.DataFrame:
     )
     perturbed = table[table["attacked"] != "nothing"].groupby([*keys, "method"])[score].min().unstack("method")
     return lost.join(pd.concat({WORST: wide["nothing"] - perturbed}, axis=1))
+
+
+def _like(score: str) -> str:
+    """What an attack climbs that is meant to hurt a score."""
+    return "ssim" if score.startswith("ssim") else "nmse"
 
 
 def lost(table: pd.DataFrame, score: str = "ssim") -> pd.DataFrame:
@@ -64,11 +68,13 @@ def lost(table: pd.DataFrame, score: str = "ssim") -> pd.DataFrame:
 def spread(table: pd.DataFrame, again: pd.DataFrame, score: str = "ssim") -> pd.DataFrame:
     """How far the same command on another machine comes from a table: a row a strength and what was attacked.
 
-    again: what it measured there, each method under noise and its own attacks alone. Columns: slices, "largest", of
-    one slice, and "of the mean", absolute differences of the score. Attacks magnify the last digit of a processor.
+    again: what it measured there, each method under noise and its own attacks alone, of which those count that climbed
+    the score. Columns: slices, "largest", of one slice, and "of the mean", absolute differences of the score. Attacks
+    magnify the last digit of a processor.
     """
-    keys = ["protocol", "attacked", "climbed", "method", "eps", "volume", "slice"]
-    both = again.merge(table, on=keys, suffixes=(" again", ""))
+    keys = ["protocol", "attacked", "climbed", "method", "eps", "volume", "slice", "identity"]
+    both = again[again["climbed"].isin(["none", _like(score)])]
+    both = both.merge(table, on=[key for key in keys if key in again and key in table], suffixes=(" again", ""))
     difference = both[f"{score} again"] - both[score]
     kind = both["attacked"].where(both["attacked"].isin(["nothing", "noise"]), "its own")
     groups = difference.groupby([both["eps"], both["method"], kind.rename("attack")])
