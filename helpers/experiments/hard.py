@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -94,16 +93,15 @@ def high_frequencies(kspace: Tensor, clean: bool = False) -> float:
 
 
 def places(ranking: pd.DataFrame, hard: bool, count: int) -> list[int]:
-    """The places of the slices of a side, one a volume: of the lowest `SHARE` the worst of each, volumes by chance.
+    """The places of the slices of a side, one a volume: of the lowest `SHARE` the worst of each volume, worst first.
 
     ranking: rows of `row` with their `place` among the slices that were ranked; not hard: the slice next to the middle
     of each of the first volumes, whatever its rank. BadInput for an empty ranking.
     """
     if ranking.empty:
         raise BadInput("no slice with a reference was ranked, so that none is hard")
-    if hard:  # in an order of chance, so that of fewer volumes not the hardest are taken
-        ordered = ranking[lowest(ranking)].sort_values("ssim", kind="stable").drop_duplicates("volume")
-        ordered = ordered.sort_values("volume").iloc[np.random.default_rng(0).permutation(len(ordered))]
+    if hard:
+        ordered = ranking[lowest(ranking)].sort_values("ssim", kind="stable")
     else:
         off = (ranking["slice"] - ranking.groupby("volume")["slice"].transform("median")).abs()
         ordered = ranking[off == off.groupby(ranking["volume"]).transform("min")]

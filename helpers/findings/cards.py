@@ -13,6 +13,7 @@ import pandas as pd
 
 from helpers.errors import BadInput
 from helpers.experiments.report import SHIPPED
+from helpers.experiments.shifts import COUNT
 from helpers.findings import factors, pathologies, shifts, transfer
 from helpers.findings.shifts import BASE
 from helpers.places import ZOO
@@ -81,6 +82,8 @@ def _attack(tables: Tables, name: str) -> Number:
 def _shift(shift: str, tables: Tables, name: str) -> Number:
     rows = shifts.one(tables["shifts"], shift, "corrected", "knee")
     rows = rows[(rows["family"] == name) & (rows["variant"] == BASE) & rows["side"].isin(["in", "out"])]
+    if shift == "hard" and rows["volume"].nunique() < COUNT:
+        return None  # the hardest come first, so that fewer are harder
     return shifts.drops(rows).get(name) if len(rows) else None
 
 
