@@ -149,7 +149,7 @@ def test_the_nearest_strength_of_a_table():
 
 
 def test_a_missing_table_is_a_sentence():
-    with pytest.raises(BadInput, match="python -m helpers evaluate"):
+    with pytest.raises(BadInput, match="make it with python -m helpers"):
         findings.shipped.table("nothing-of-that-name")
 
 
