@@ -113,14 +113,14 @@ def test_each_find_is_judged_in_both_scores(item):
 
 
 def test_what_is_audited_is_the_attack_of_the_matrix(item):
-    """Bit for bit, where it comes through the same strengths."""
+    """In single precision, in which tables of scores are not, where it comes through the same strengths."""
     matrix = pd.DataFrame(transfer.rows(item, (0.01, 0.03), names=("sense",), steps=4))
     matrix = matrix[(matrix["attacked"] == "sense") & (matrix["eps"] == 0.03)].set_index("climbed")
     rows = pd.DataFrame(audit.rows(item, "sense", (0.03,), steps=4, through=(0.01, 0.04)))
     assert set(rows["eps"]) == {0.03} and (rows["seconds"] > 0).all()
     own = rows[rows["attack"] == audit.OWN].set_index(["climbed", "score"])["loss"]
     for climbed in ("nmse", "ssim"):
-        assert own[climbed, "nmse"] == pytest.approx(matrix.loc[climbed, "nmse"], rel=1e-5)  # in single precision
+        assert own[climbed, "nmse"] == pytest.approx(matrix.loc[climbed, "nmse"], rel=1e-5)
         assert own[climbed, "ssim"] == pytest.approx(1 - matrix.loc[climbed, "ssim"], rel=1e-5)
 
 

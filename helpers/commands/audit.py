@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     slices = _one_slice.slices(args, known=[audit.LINEAR])
     work = [((name, item.identity), (name, item)) for item in slices for name in args.methods]
     table = _one_slice.table(args, audit.KEYS, slices, by_method=True)
-    do = partial(one, tuple(args.eps), args.seed, tuple(args.through), args.device)
+    do = partial(one, tuple(args.eps), tuple(args.through), args.seed, args.device)
     rows = measured(table, work, do, Workers.of(args))
     show(
         stats.summary(rows, ["eps", "method", "score", "attack", "start", "climbed", "steps"], "loss").to_dict(
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def one(
-    strengths: tuple[float, ...], seed: int, through: tuple[float, ...], device: str, arguments: tuple[str, Slice]
+    strengths: tuple[float, ...], through: tuple[float, ...], seed: int, device: str, arguments: tuple[str, Slice]
 ) -> list[dict]:
     """All rows of one method on one slice."""
     name, item = arguments

@@ -8,7 +8,7 @@ from helpers.experiments.audit import LINEAR, OWN
 PIECE = ["method", "eps", "score", "volume", "slice"]  # among whose finds there is one worst
 FLAT = 0.05  # of the increase: a curve that gains less in its last quarter has come to its end
 FOUND = 0.9  # share of the worst known that the attack of the matrix, and an ascent from any start, has to find
-CHECKED = ["exact", "seconds", "flattened", "first_gradient", "repeated", "foretold"]  # NaN where there is none
+SOME = ["exact", "seconds", "flattened", "first_gradient", "repeated", "foretold"]  # columns of some rows, else NaN
 REPEATED = 0.05  # of the error: images of one measurement that lie further apart are those of a method of chance
 FORETOLD = (0.5, 2.0)  # what a short step gains over what the gradient foretells: else it is no gradient of the loss
 
@@ -19,7 +19,7 @@ def shares(table: pd.DataFrame) -> pd.DataFrame:
     by: the attack, where it starts and what it climbs, in words. Known is what came out in the end: losses on the way
     may be those of a search that is not quite the method, as of shorter fits, and their shares may be above 1.
     """
-    table = table.reindex(columns=[*table, *(each for each in CHECKED if each not in table)])
+    table = table.reindex(columns=[*table, *(each for each in SOME if each not in table)])
     by = table["attack"] + (" from " + table["start"]).where(table["start"] != "none", "")
     by += (", climbing " + table["climbed"]).where(table["climbed"] != "none", "")
     increase = table["loss"] - table["clean"]

@@ -36,8 +36,7 @@ def common(rows: pd.DataFrame) -> pd.DataFrame:
     A variant that was measured on less than half of them, as an un-trained network is, is left out instead.
     """
     count = rows.groupby(KEYS)["volume"].transform("size")
-    rows = rows[2 * count >= count.max()]
-    return rows[rows.groupby(FINDING)["volume"].transform("size") == rows.groupby(KEYS).ngroups]
+    return _by_all(rows[2 * count >= count.max()])
 
 
 def with_fewer(rows: pd.DataFrame) -> pd.DataFrame | None:
@@ -45,9 +44,13 @@ def with_fewer(rows: pd.DataFrame) -> pd.DataFrame | None:
 
     For what is told of these variants beside the others.
     """
-    every = rows.groupby(FINDING)["volume"].transform("size") == rows.groupby(KEYS).ngroups
-    left_out = common(rows).groupby(KEYS).ngroups < rows.groupby(KEYS).ngroups
-    return rows[every] if left_out and every.any() else None
+    every, left_out = _by_all(rows), common(rows).groupby(KEYS).ngroups < rows.groupby(KEYS).ngroups
+    return every if left_out and len(every) else None
+
+
+def _by_all(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of findings that each variant of these rows was measured on."""
+    return rows[rows.groupby(FINDING)["volume"].transform("size") == rows.groupby(KEYS).ngroups]
 
 
 def points(rows: pd.DataFrame, scores: Sequence[str]) -> pd.DataFrame:

@@ -99,7 +99,7 @@ class Report:
     def others(self) -> dict[str, dict]:
         """The numbers of cards of the methods beside it, on the same slices: by name, those that are called so."""
         same = {name: self.table(name) for name in NEEDED}
-        same |= {cards.SPEED: known()[cards.SPEED]} if self.known else {}
+        same |= {cards.SPEED: self.theirs[cards.SPEED]} if self.known else {}
         return {name: cards.numbers(same, name) for name in self.peers}
 
     def shifts(self) -> list[tuple[str, str]]:
@@ -128,6 +128,10 @@ class Report:
         return self.card["lost"].get(part, left_out)
 
     @cached_property
+    def theirs(self) -> dict[str, pd.DataFrame]:
+        return known()
+
+    @cached_property
     def own(self) -> dict[str, pd.DataFrame]:
         return tables(self.folder)
 
@@ -139,7 +143,7 @@ class Report:
         own = self.own.get(name, pd.DataFrame())
         if not self.known or name not in BESIDE or not len(own):
             return own
-        theirs, column = known()[name], BESIDE[name]
+        theirs, column = self.theirs[name], BESIDE[name]
         keys = [key for key in (*SAME, *STRENGTH.get(name, ())) if key in own and key in theirs]
         same = theirs.merge(own[keys].drop_duplicates(), on=keys)
         return pd.concat([own, same[~same[column].isin(own[column])]], ignore_index=True)

@@ -132,14 +132,14 @@ def ranked(table: pd.DataFrame, audited: pd.DataFrame, score: str = "ssim") -> p
 
 
 def _together(
-    groups: Mapping[object, pd.DataFrame], claims: Sequence[Claim], strong: Mapping[object, Collection[str] | None]
+    groups: Mapping[object, pd.DataFrame], asked: Sequence[Claim], strong: Mapping[object, Collection[str] | None]
 ) -> pd.DataFrame:
     """Claims on groups of losses, judged together: a row a claim, a column a group.
 
     groups: of `losses`; strong: of each the methods of whose attack a ranking may be given, None for all of them.
     """
     found = {}
-    for claim in claims:
+    for claim in asked:
         for column, group in groups.items():
             difference = (group[claim.lost] - group[claim.than]).dropna()
             if len(difference):
