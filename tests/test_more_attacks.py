@@ -121,12 +121,15 @@ def test_poses_move_the_image_and_nothing_else():
     assert (back - image).norm() < 0.1 * image.norm()  # its edges are sharp, and blurred twice
 
 
-def test_motion_is_of_the_strength_asked_for_and_comes_late(item, scan):
+def test_motion_is_of_the_strength_asked_for_and_leaves_the_center(item, scan):
     y, mask = scan
     patient = subject(item.kspace, espirit(y, mask))
     assert_close(patient.posed(0), item.kspace, rtol=0, atol=1e-5 * float(item.kspace.abs().max()))
-    e = moving(patient, torch.tensor([30.0]), torch.tensor([[1.0, 0.5, 0.0]]))
-    assert not e[..., :30].any() and e[..., 30:].any()
+    pose, last = [1.0, 0.5, 0.0], item.kspace.shape[-1]
+    late, early = (moving(patient, torch.tensor([start]), torch.tensor([pose])) for start in (last - 10.0, 10.0))
+    assert not late[..., :-10].any() and late[..., -10:].any() and not early[..., 10:].any() and early[..., :10].any()
+    both = moving(patient, torch.tensor([10.0, last - 10.0]), torch.tensor([pose, pose]))
+    assert_close(both, early + late)
     threat = Threat(methods.load("zero-filled"), y, mask, EPS, item.target)
     found = motion(threat, patient, draws=3)
     assert float(found.e.norm() / y.norm()) == pytest.approx(EPS, rel=1e-4) and not (found.e * ~mask).any()

@@ -55,13 +55,18 @@ def turned(image: Tensor, angle: float, down: float = 0.0, right: float = 0.0) -
 def moving(patient: Subject, starts: Tensor, poses: Tensor) -> Tensor:
     """What motion during the scan changes in the full k-space, (coil, ky, kx).
 
-    starts: (moves) ascending, the columns kx from which on the patient is in another pose; poses: (moves, 3), angle in
-    degrees, shift down and right in pixels.
+    starts: (moves), the columns kx at which the patient moves; poses: (moves, 3), where he is beyond each of them as
+    seen from the center: angle in degrees, shift down and right in pixels. While the center is measured he is where he
+    was: an image is where its center is, and elsewhere its place would be scored, and not what motion does to it.
     """
     still = patient.posed(0)
     columns, e = torch.arange(still.shape[-1], device=still.device), torch.zeros_like(still)
-    for start, pose in zip(starts, poses, strict=True):
-        e = torch.where(columns >= start, patient.posed(*pose.tolist()) - still, e)
+    center = still.shape[-1] // 2
+    for start, pose in sorted(
+        zip(starts.tolist(), poses.tolist(), strict=True), key=lambda each: abs(each[0] - center)
+    ):
+        beyond = columns >= start if start > center else columns < start
+        e = torch.where(beyond, patient.posed(*pose) - still, e)
     return e
 
 
@@ -70,7 +75,7 @@ def motion(threat: Threat, patient: Subject, seed: int = 0, draws: int = 8) -> F
     """The worst of some random rigid motions during the scan, each of the extent that makes ||e|| = eps ||y||.
 
     The lines are measured from left to right; `MOVES` times in between the patient moves to another pose, at random.
-    The truth is the first pose. For a mask along kx. Source: Zaitsev, Maclaren & Herbst, JMRI 2015.
+    The truth is the pose of the center. For a mask along kx. Source: Zaitsev, Maclaren & Herbst, JMRI 2015.
     """
     best, generator = Best(threat), torch.Generator().manual_seed(seed)
     for _ in range(draws):

@@ -93,15 +93,17 @@ def high_frequencies(kspace: Tensor, clean: bool = False) -> float:
 
 
 def places(ranking: pd.DataFrame, hard: bool, count: int) -> list[int]:
-    """The places of the slices of a side, one a volume: of the lowest `SHARE` the worst of each volume, worst first.
+    """The places of the slices of a side, one a volume: of the lowest `SHARE` the worst of each volume.
 
-    ranking: rows of `row` with their `place` among the slices that were ranked; not hard: the slice next to the middle
-    of each of the first volumes, whatever its rank. BadInput for an empty ranking.
+    ranking: rows of `row` with their `place` among the slices that were ranked. Volumes come in an order that is drawn
+    once, so that the first few are as hard as all of them. Not hard: the slice next to the middle of each of the first
+    volumes, whatever its rank. BadInput for an empty ranking.
     """
     if ranking.empty:
         raise BadInput("no slice with a reference was ranked, so that none is hard")
     if hard:
-        ordered = ranking[lowest(ranking)].sort_values("ssim", kind="stable")
+        worst = ranking[lowest(ranking)].sort_values(["ssim", "place"]).drop_duplicates("volume")
+        ordered = worst.sort_values("place").sample(frac=1, random_state=0)
     else:
         off = (ranking["slice"] - ranking.groupby("volume")["slice"].transform("median")).abs()
         ordered = ranking[off == off.groupby(ranking["volume"]).transform("min")]

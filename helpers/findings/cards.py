@@ -13,7 +13,6 @@ import pandas as pd
 
 from helpers.errors import BadInput
 from helpers.experiments.report import SHIPPED
-from helpers.experiments.shifts import COUNT
 from helpers.findings import factors, pathologies, shifts, transfer
 from helpers.findings.shifts import BASE
 from helpers.places import ZOO
@@ -82,8 +81,6 @@ def _attack(tables: Tables, name: str) -> Number:
 def _shift(shift: str, tables: Tables, name: str) -> Number:
     rows = shifts.one(tables["shifts"], shift, "corrected", "knee")
     rows = rows[(rows["family"] == name) & (rows["variant"] == BASE) & rows["side"].isin(["in", "out"])]
-    if shift == "hard" and rows["volume"].nunique() < COUNT:
-        return None  # the hardest come first, so that fewer are harder
     return shifts.drops(rows).get(name) if len(rows) else None
 
 
@@ -200,8 +197,8 @@ def board(cards: Mapping[str, Mapping[str, Mapping]]) -> pd.DataFrame:
 
     cards: name to `numbers`. Columns method, measure, mean, low, high, volumes, rank: one more than how many methods
     are ahead of it beyond doubt, that is, whose interval lies wholly on the better side of its own. NaN for a number
-    without an interval. Intervals that overlap decide nothing, so that ranks are shared; methods were measured on the
-    same or on other volumes, which this rule need not know.
+    without an interval. Of two whose intervals overlap neither is ahead of the other, though a third may be ahead of
+    one of them alone; methods were measured on the same or on other volumes, which this rule need not know.
     """
     rows = [
         {"method": name, "measure": key, **card[key]} for key in MEASURES for name, card in cards.items() if key in card

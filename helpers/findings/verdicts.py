@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from helpers.stats import LEVEL, Gap, Interval, holm
+from helpers.stats import LEVEL, Gap, Interval, bias_corrected, holm
 
 LEAST = 6  # volumes; with fewer, intervals of skewed scores cover too little to tell
 ALONE = "without Holm's correction"
@@ -48,13 +48,11 @@ class Measured:
 
     @classmethod
     def resampled(cls, drawn: np.ndarray, claimed: float, volumes: int) -> "Measured":
-        """That a number is above what is claimed; drawn: the number and, after it, those of its resamples."""
-        value, others = drawn[0], drawn[1:][np.isfinite(drawn[1:])]
-        if not (np.isfinite(value) and len(others)):
+        """That a number is above what is claimed; drawn: as in `stats.bias_corrected`, or NaN where there is none."""
+        value, known = drawn[0], drawn[np.isfinite(drawn)]
+        if not (np.isfinite(value) and len(known) > 1):
             return cls("not defined", volumes, 1.0, "undecided")
-        low, high = np.nanquantile(others, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-        beyond = min((others <= claimed).sum(), (others >= claimed).sum())
-        p = min(1.0, 2 * (1 + beyond) / (1 + len(others)))
+        low, high, p = bias_corrected(known, claimed)
         said = "supported" if value > claimed else "contradicted"
         return cls(f"{value:.3f} [{low:.3f}, {high:.3f}]", volumes, p, said)
 

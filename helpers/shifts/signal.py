@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from helpers.data.slice import Slice
 from helpers.errors import BadInput
@@ -11,14 +12,17 @@ from helpers.mri.fourier import center_crop, crop_readout, fft2c, ifft2c
 from helpers.mri.noise import noise_level, recorded
 from helpers.mri.rss import rss
 
+AROUND = 7  # pixels: the window of SSIM
+
 
 def noisier(item: Slice, factor: float, seed: int = 0) -> Slice:
     """The slice with `factor` times the noise that it has; 1 changes nothing, to the bit.
 
     White Gaussian noise of sigma sqrt(factor^2 - 1) is added to what was recorded, sigma by `noise_level`: lines that
     the scanner left at zero stay so. The reference keeps its grain, and gets the floor that this noise gives a root of
-    a sum of squares on average: a method that knows its noise reproduces that floor, and loses nothing by it here.
-    BadInput for a factor below 1.
+    a sum of squares on average: a method that knows its noise reproduces that floor, and loses nothing by it here. What
+    the floor adds to each pixel, sqrt(s^2 + floor) - s, is that of its surroundings s: of the pixel itself it would
+    smooth the grain, most where there is nothing but air, and noise would raise SSIM. BadInput for a factor below 1.
     """
     if not factor >= 1:
         raise BadInput(f"noise can be added, not taken away: a factor is 1 or more, not {factor:g}")
@@ -26,7 +30,9 @@ def noisier(item: Slice, factor: float, seed: int = 0) -> Slice:
         return item
     more, there = (factor**2 - 1) ** 0.5 * _sigma(item.kspace), recorded(item.kspace)
     floor = 2 * len(item.kspace) * more**2 * there.float().mean()
-    kspace, target = item.kspace + more * _noise(item, seed) * there, (item.target**2 + floor).sqrt()
+    kspace = item.kspace + more * _noise(item, seed) * there
+    s = avg_pool2d(item.target[None], AROUND, 1, AROUND // 2, count_include_pad=False)[0]
+    target = item.target + (s**2 + floor).sqrt() - s
     return replace(item, kspace=kspace, target=target, snr=item.snr and item.snr / factor)
 
 

@@ -52,7 +52,7 @@ def off_resonance(item: Slice, turns: float, seed: int = 0) -> Slice:
 
 
 def moved(item: Slice, extent: float, seed: int = 0) -> Slice:
-    """The slice of a patient who moved some times between the lines; the reference is where he lay first.
+    """The slice of a patient who moved some times between the lines; the reference is where he lay at the center.
 
     extent: of the motion, as a multiple of that of `attacks.motion`: 1 is about 2 pixels and 2 degrees a move.
     """
