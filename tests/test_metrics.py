@@ -96,3 +96,9 @@ def test_the_range_of_the_volume_is_fastmris_and_has_its_own_column(pair):
     assert np.mean([row["ssim_volume"] for row in rows]) == pytest.approx(evaluate.ssim(targets, images), abs=1e-12)
     assert rows[0]["ssim_volume"] == rows[0]["ssim"] and rows[1]["psnr_volume"] > rows[1]["psnr"] + 10
     assert "ssim_volume" not in metrics.scores(torch.as_tensor(image), torch.as_tensor(target))
+
+
+def test_an_object_at_the_border_has_a_score():
+    target = torch.full((32, 32), 1e-6)
+    target[:2] = 1
+    assert all(np.isfinite(each) for each in metrics.scores(1.1 * target, target).values())

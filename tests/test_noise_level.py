@@ -5,6 +5,7 @@ import json
 import pandas as pd
 import pytest
 import torch
+from made import coil_images
 
 from helpers import methods
 from helpers.__main__ import main
@@ -13,7 +14,7 @@ from helpers.experiments import evaluate, noise_levels
 from helpers.experiments.noise_levels import Scan
 from helpers.mri import masks
 from helpers.mri.fourier import fft2c, ifft2c
-from helpers.mri.noise import _squares, expected_rss, noise_level, recorded, variance
+from helpers.mri.noise import _squares, expected_rss, noise_level, recorded, recorded_share, variance
 from helpers.mri.rss import rss
 from helpers.profiles import profile
 from helpers.sparsity.proximal_gradient import weight
@@ -169,6 +170,30 @@ def test_correlated_coils_have_the_noise_of_their_mean(kind):
     mask = masks.mask(kind, (128, 72), 4, 0.08, 0)
     truth = float((mixing.square().sum() / 8).sqrt())
     assert float(noise_level(y * mask, mask)) == pytest.approx(truth, rel=0.1)
+
+
+@pytest.mark.parametrize("gain", [0.5, 0.4, 0.3, 0.1, 0.03])
+def test_coils_of_unlike_noise(gain):
+    """Where some have a fraction of the noise of others, that of the others is no signal."""
+    images = coil_images(8, 128, 96)
+    y = fft2c(images / images.abs().max() + noise(8, 128, 96, deviation=0.01))
+    gains = torch.ones(8)
+    gains[4:] = gain
+    mask = masks.random_mask(96)
+    found = noise_level(mask * y * gains[:, None, None], mask)
+    assert float(found) == pytest.approx(0.01 * float(gains.square().mean().sqrt()), rel=0.1)
+
+
+@pytest.mark.parametrize("kind", masks.KINDS)
+def test_zeros_around_a_kspace_have_no_floor(kind):
+    y = torch.zeros(4, 256, 144, dtype=torch.complex64)
+    y[:, 64:-64, 36:-36] = noise(4, 128, 72)
+    mask = masks.mask(kind, (256, 144), 4, 0.08, 0)
+    assert float(recorded_share(mask * y, mask)) == pytest.approx(0.25, rel=0.02)
+    floor = expected_rss(torch.zeros(256, 144, dtype=y.dtype), mask * y, mask)
+    assert float(floor.square().mean()) == pytest.approx(float(rss(ifft2c(y)).square().mean()), rel=0.2)
+    whole = noise(4, 128, 72) * masks.random_mask(72)
+    assert float(recorded_share(whole, masks.random_mask(72))) == 1
 
 
 def test_a_coil_that_is_switched_off_counts_as_one_without_noise():

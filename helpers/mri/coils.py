@@ -6,11 +6,17 @@ import torch
 from torch import Tensor
 
 from helpers.errors import BadInput
+from helpers.mri.fourier import ifft2c
 from helpers.mri.masks import center_block, center_lines, fitting
+from helpers.mri.noise import noise_level
 
 CALIBRATION = 24  # lines of the center used at most, as in BART and sigpy
 DENSITY = 8  # grid points for each period of the finest wave in the eigenproblem
 SQUARINGS = 8  # the power iteration's 2^8 = 256 steps
+OFF = 4  # rows from the middle up to which the echo may lie, and the calibration stays there
+UNEXPLAINED = 0.1  # share of a row's energy, without the noise's, from which on its maps are wrong
+AIR = 0.01  # of the energy of the strongest row
+CLEAR = 4  # times the energy of the noise: rows with less hold no object that would be missed
 
 
 @torch.no_grad()
@@ -24,7 +30,8 @@ def espirit(
     (kx,) or (ky, kx) bool, None where all is measured. Returns (..., coil, y, x), without gradients.
 
     The calibration takes the fully sampled center, up to 24 x 24; the kernel shrinks to half of it where that is
-    narrow, down to constant maps for a single line. threshold: smallest singular value kept, over the largest.
+    narrow, down to constant maps for a single line. Where all rows are measured it takes those around the echo, should
+    that be asymmetric. threshold: smallest singular value kept, over the largest.
 
     Over the coils the maps have norm 1, so that |x| is the root of the sum of squares of S x, and the phase is relative
     to the one combination of coils with the most energy. Outside the object they would be noise: they are zero where
@@ -32,15 +39,50 @@ def espirit(
     object is. On a few drawn training slices of each source .9 raised the SSIM of wavelets and TV over the whole
     image and inside the object, given that `noise.expected_rss` puts the floor of the reference back into the air.
 
+    Maps are periodic, as waves are, and true ones are not: where the object goes on beyond the readout, whose
+    oversampling was taken away, the outermost rows have maps that leave more than `UNEXPLAINED` of the center of
+    k-space. They are zero there, too: a solver that trusts them loses far more than those few rows.
+
     BadInput where the center is not measured. Source: Uecker et al., MRM 2014, section "ESPIRiT".
     """
     shape = ny, nx = kspace.shape[-2:]
     height, width = (min(size, CALIBRATION) for size in _calibration(mask, shape))
-    top, left = ny // 2 - height // 2, nx // 2 - width // 2
-    center = kspace[..., top : top + height, left : left + width]
-    sizes = tuple(min(kernel, (size + 1) // 2) for size in (height, width))
-    maps = [_maps(item, shape, sizes, threshold, crop) for item in center.reshape(-1, *center.shape[-3:])]
+    left, sizes = nx // 2 - width // 2, tuple(min(kernel, (size + 1) // 2) for size in (height, width))
+    by_rows, maps = mask is None or mask.ndim == 1, []
+    for item in kspace.reshape(-1, *kspace.shape[-3:]):
+        columns = torch.zeros_like(item)
+        columns[..., left : left + width] = item[..., left : left + width]
+        top = min(max((_echo(columns) if by_rows else ny // 2) - height // 2, 0), ny - height)
+        found = _maps(columns[:, top : top + height, left : left + width], shape, sizes, threshold, crop)
+        if by_rows:
+            found[:, _unexplained(found, item, columns, mask, kernel)] = 0
+        maps.append(found)
     return torch.stack(maps).reshape(kspace.shape)
+
+
+def _echo(columns: Tensor) -> int:
+    """The row that the calibration is centered on, of columns (coil, ky, kx) that are measured in all rows."""
+    middle, strongest = columns.shape[-2] // 2, int(columns.abs().square().sum((0, 2)).argmax())
+    return strongest if abs(strongest - middle) > OFF else middle
+
+
+def _unexplained(maps: Tensor, kspace: Tensor, columns: Tensor, mask: Tensor | None, ends: int) -> Tensor:
+    """Which rows, of so many at either end, have maps (coil, y, x) that leave much of the center: (y,) bool.
+
+    kspace: the measurement (coil, ky, kx); columns: the same with zeros beyond its center.
+    """
+    low = ifft2c(columns)
+    rest = low - maps * (maps.conj() * low).sum(0)
+    energy, left = (each.abs().square().sum((0, 2)) for each in (low, rest))
+    bad = (left > UNEXPLAINED * energy) & maps.any(0).any(-1) & (energy > AIR * energy.amax())
+    bad[ends:-ends] = False
+    if bad.any():  # the maps of so many coils leave the noise of all but one
+        whole = torch.ones(kspace.shape[-1], dtype=torch.bool, device=kspace.device)
+        width, coils = int(columns.any(0).any(0).sum()), len(maps)
+        noise = 2 * width * noise_level(kspace, whole if mask is None else mask).square()
+        bad &= left - (coils - 1) * noise > UNEXPLAINED * (energy - coils * noise)
+        bad &= energy > CLEAR * coils * noise
+    return bad
 
 
 def _calibration(mask: Tensor | None, shape: tuple[int, int]) -> tuple[int, int]:

@@ -92,11 +92,12 @@ def scores(image: Tensor, target: Tensor, peak: float | None = None) -> dict[str
     inside = object_mask(target)
     edge = (WINDOW - 1) // 2
     similarity = ssim_map(image, target, data_range)
+    windows = inside[edge:-edge, edge:-edge]  # an object at the very border has none of its own: then all count
     found = {
         "ssim": float(similarity.mean()),
         "psnr": psnr(image, target, data_range),
         "nmse": nmse(image, target),
-        "ssim_object": float(similarity[inside[edge:-edge, edge:-edge]].mean()),
+        "ssim_object": float(similarity[windows if windows.any() else ...].mean()),
         "nmse_object": nmse(image[inside], target[inside]),
         "ssim_matched": ssim(match_moments(image, target), target, data_range),
         "maximum": float(image.max()) / data_range,

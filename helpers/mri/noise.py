@@ -12,6 +12,9 @@ ENTRIES = 1000  # complex numbers that an estimate rests on, where there are as 
 LARGEST = 100  # entries of a patch, all coils together: larger ones find little more, at the cube of the cost
 PATCHES = 4  # of them for each of their entries
 ROUNDING = 1e-5  # of the root mean square of a measurement: what is less is nothing, after a transform back and forth
+UNLIKE = 2.3  # times as noisy as another a coil may be before all are scaled alike
+FULL = 0.8  # of k-space: where so much is recorded, all counts as recorded
+RINGS = 16  # of k-space
 SPREAD = 2.5  # the variance of the noisiest combination of coils, over their mean: coils differ and correlate
 
 
@@ -71,12 +74,16 @@ def _level(kspace: Tensor, mask: Tensor) -> Tensor:
     if not coils or not measured.any():
         return kspace.real.new_zeros(())
     kspace = kspace if coils == len(live) else kspace[live]
+    # the middle of each coil's outermost entries; of coils whose noise is far from alike, that of some would be signal
+    gain = _squares(kspace, measured, 1).abs().square().median(0).values.sqrt()
+    gain = gain if gain.max() > UNLIKE * gain.min() else torch.ones_like(gain)
+    kspace = kspace / gain.clamp(min=ROUNDING * float(gain.max())).to(kspace.real)[:, None, None]
     sides = range(1, max(1, math.isqrt(LARGEST // coils)) + 1)
     squares = [patches for side in sides if (patches := _squares(kspace, measured, side)) is not None]
     # few coils may have no dimension to spare: then the middle of their moduli is less swayed by signal than the mean
     middle = squares[0].abs().square().median(0).values.mean() / (2 * math.log(2))
     least = torch.stack([middle, *map(variance, squares)]).amin()
-    return (least * coils / len(live)).sqrt().to(kspace.device, kspace.real.dtype)
+    return (least * gain.square().sum() / len(live)).sqrt().to(kspace.device, kspace.real.dtype)
 
 
 def _squares(kspace: Tensor, measured: Tensor, side: int) -> Tensor | None:
@@ -118,14 +125,39 @@ def variance(patches: Tensor) -> Tensor:
     return variances[int(noise.int().cumprod(0).sum()) - 1] / 2
 
 
+@torch.no_grad()
+def recorded_share(kspace: Tensor, mask: Tensor) -> Tensor:
+    """The share of k-space that the scanner records, as its measured part tells it: (...), 1 from `FULL` on.
+
+    Less where an image was interpolated by zeros around its k-space, or for partial Fourier. By rings around the
+    center, since a mask is dense there and zeros are not: what a ring's measured entries are counts for all of it.
+    Lines at the edge that are missing by a few change the floor by less than its estimate is worth.
+
+    kspace: (..., coil, ky, kx) complex, zero where nothing was measured; mask: (kx,) or (ky, kx) bool.
+    """
+    ny, nx = kspace.shape[-2:]
+    mask = mask.expand(ny, nx)
+    away = [((torch.arange(n, device=mask.device) - n // 2) / (n / 2)).abs() for n in (ny, nx)]
+    ring = (RINGS * torch.maximum(away[0][:, None], away[1])).long().clamp(max=RINGS - 1)
+    size, measured = (torch.bincount(each.flatten(), minlength=RINGS) for each in (ring, ring[mask]))
+    shares = []
+    for item in recorded(kspace).any(-3).reshape(-1, ny, nx) & mask:
+        there = torch.bincount(ring[item], minlength=RINGS)
+        each = torch.where(measured > 0, there / measured.clamp(min=1), there.sum() / measured.sum().clamp(min=1))
+        shares.append((size * each).sum() / (ny * nx))
+    share = torch.stack(shares).to(kspace.real.dtype).reshape(kspace.shape[:-3])
+    return torch.where(share < FULL, share, 1)
+
+
 def expected_rss(image: Tensor, kspace: Tensor, mask: Tensor) -> Tensor:
-    """The reference that a complex image x leads one to expect: sqrt(|x|^2 + 2 C sigma^2).
+    """The reference that a complex image x leads one to expect: sqrt(|x|^2 + 2 C sigma^2 f).
 
     The reference of the field is the RSS of noisy coil images: noise of C coils, sigma in each real and imaginary
-    part, lifts it above |x|, most of all in the air. A method that gives |x| is marked down for having no noise.
+    part, lifts it above |x|, most of all in the air. A method that gives |x| is marked down for having no noise. f: the
+    share of k-space that the scanner records, see `recorded_share`; zeros that fill up a grid hold no noise.
 
     image: (..., y, x) complex; kspace, mask: the measurement, as in `noise_level`, in the same units. Returns
     (..., y, x) real.
     """
-    floor = 2 * kspace.shape[-3] * noise_level(kspace, mask).square()
+    floor = 2 * kspace.shape[-3] * noise_level(kspace, mask).square() * recorded_share(kspace, mask)
     return root(image.abs().square() + floor[..., None, None])
