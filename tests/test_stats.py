@@ -116,6 +116,28 @@ def test_summary_keeps_the_order_and_counts():
     assert list(found.columns) == ["method", "mean", "low", "high", "n", "volumes"]
 
 
+def test_the_bias_of_resamples_is_taken_off():
+    """Of a number of which resamples are too low by a deviation half of the time, the interval is as far above it."""
+    others = scipy_stats.norm.ppf((np.arange(1, 20_000)) / 20_000)
+    assert stats.bias_corrected(np.array([0.0, *others])) == pytest.approx((-1.96, 1.96, 1), abs=1e-2)
+    low, high, p = stats.bias_corrected(np.array([0.5, *others]), claimed=1 - 1.96)
+    assert (low, high, p) == pytest.approx((1 - 1.96, 1 + 1.96, 0.05), abs=1e-2)
+
+
+def test_the_interval_of_a_correlation_near_one_reaches_above_it():
+    """Points that lie further apart in every resample: percentiles alone end below the true correlation too often."""
+    chance, missed = np.random.default_rng(0), {"percentiles": 0, "corrected": 0}
+    x = np.linspace(0, 1, 12)
+    true = np.corrcoef(x, x + 0.12 * np.cos(5 * np.arange(12)))[0, 1]
+    for _ in range(200):
+        volumes = x + 0.12 * np.cos(5 * np.arange(12)) + 0.15 * chance.standard_normal((12, 12))
+        means = [volumes.mean(0), *volumes[chance.integers(12, size=(300, 12))].mean(1)]
+        drawn = np.array([np.corrcoef(x, each)[0, 1] for each in means])
+        missed["percentiles"] += np.quantile(drawn[1:], 0.975) < true
+        missed["corrected"] += stats.bias_corrected(drawn)[1] < true
+    assert missed["corrected"] < missed["percentiles"] / 1.5
+
+
 def test_holm_by_hand():
     """Four p-values: the smallest four times, the next three times, twice, once; none below the one before."""
     assert stats.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
