@@ -121,6 +121,37 @@ def test_files_with_one_thing_wrong(volume, capsys, datasets, words):
     assert code == 2 and str(volume) in said and words in said
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["reconstruct", "--method", "zero-filled", "--json"],
+        ["evaluate", "zero-filled", "--json", "--data"],
+        ["attack", "--method", "zero-filled", "--steps", "1", "--json", "--eps", "0.02", "--"],
+    ],
+    ids=["reconstruct", "evaluate", "attack"],
+)
+def test_an_empty_slice_ends_no_run(volume, capsys, command):
+    """The others are measured, which is said. Alone, as one asked for by number or all there are, it is refused."""
+    for empty, code in ((0, 0), (1, 2)):
+        with h5py.File(volume, "a") as file:
+            file["kspace"][empty] = 0
+        capsys.readouterr()
+        assert main([*command, str(volume)]) == code
+        out, err = capsys.readouterr()
+        words = "the k-space is all zero" if code else "all zero, and so left out, is slice 0"
+        assert words in err and "Traceback" not in err and len(out.splitlines()) == (code == 0)
+
+
+def test_an_empty_slice_is_refused_by_number_and_lacks_in_the_images(volume, capsys):
+    with h5py.File(volume, "a") as file:
+        file["kspace"][1] = 0
+    assert "slice 1: the k-space is all zero" in reconstruct(capsys, volume, "--slice", "1")[1]
+    out = volume.with_name("out.h5")
+    assert reconstruct(capsys, volume, "--out", out)[0] == 0
+    with h5py.File(out) as file:
+        assert file["reconstruction"].shape == (1, 32, 32)
+
+
 def test_folders(tmp_path, capsys):
     assert reconstruct(capsys, tmp_path)[1].startswith(f"{tmp_path} holds no volume")
     assert "python -m helpers data" in reconstruct(capsys, "knee")[1]

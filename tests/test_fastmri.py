@@ -11,7 +11,8 @@ import pytest
 import torch
 from made import coil_images, made_slices
 
-from helpers.data import FastMRI, MRIData, boxes, fastmri, open_data
+from helpers import methods
+from helpers.data import Box, FastMRI, MRIData, boxes, fastmri, open_data
 from helpers.errors import BadInput
 from helpers.mri.fourier import center_crop, fft2c, ifft2c
 from helpers.mri.rss import rss
@@ -140,6 +141,70 @@ def test_annotations_follow_a_crop(tmp_path):
     assert (read.boxes[0].x, read.boxes[0].y) == (item.boxes[0].x - 4, item.boxes[0].y)
 
 
+def test_boxes_end_with_the_image_that_is_left(tmp_path):
+    """Clipped where the crop cuts them, none where it leaves nothing of them."""
+    (item,) = made_slices(count=1)
+    drawn = (Box(1, 20, 5, 6, "gone"), Box(6, 30, 6, 9, "cut"), Box(20, 50, 30, 6, "cut"), Box(10, 10, 3, 3, "whole"))
+    fastmri.write_volume(tmp_path / "wide.h5", [dataclasses.replace(item, target=torch.ones(56, 56))])
+    boxes.write_csv(tmp_path / "knee.csv", {("wide", 0): drawn}, {"wide": (56, 56)})
+    (read,) = FastMRI(tmp_path / "wide.h5")
+    assert read.target.shape == (56, 40)
+    assert read.boxes == (Box(0, 30, 4, 9, "cut"), Box(12, 50, 28, 6, "cut"), Box(2, 10, 3, 3, "whole"))
+
+
+KNEES, BRAINS = ("CORPD_FBK", "CORPDFS_FBK", "SAGPD_FBK", "AXPDFS_FBK", "CUBE"), ("AXT1", "AXT1POST", "AXT2", "AXFLAIR")
+
+
+@pytest.mark.parametrize(
+    "acquisition, attributes, anatomy, source",
+    [
+        (None, {}, "unknown", "unknown"),
+        ("AX KNEE T2 FS", {}, "knee", "knee"),
+        ("t2_tse_tra_knee", {}, "knee", "knee"),
+        ("COR T2 HEAD", {}, "brain", "brain"),
+        ("SAG_T1_MPRAGE_BRAIN", {}, "brain", "brain"),
+        ("AXPD BRAIN", {}, "brain", "brain"),
+        ("COR T1", {}, "unknown", "unknown"),
+        ("knee, head coil", {}, "unknown", "unknown"),
+        *[(name, {}, "knee", "knee") for name in KNEES],
+        *[(name, {}, "brain", "brain") for name in BRAINS],
+        ("AXT2", {"source": "Siemens Skyra", "anatomy": "Brain"}, "brain", "brain"),
+        ("AXT2", {"source": "Siemens Skyra"}, "brain", "brain"),
+        ("AXT2", {"anatomy": "prostate"}, "unknown", "unknown"),
+        ("CUBE", {"source": "Stanford", "anatomy": "KNEE"}, "knee", "stanford"),
+    ],
+)
+def test_anatomy_and_source_are_words_that_are_known_or_unknown(volume, acquisition, attributes, anatomy, source):
+    with h5py.File(volume, "r+") as file:
+        for name, value in ({"source": None, "anatomy": None, "acquisition": acquisition} | attributes).items():
+            del file.attrs[name]
+            if value is not None:
+                file.attrs[name] = value
+    item = FastMRI(volume)[0]
+    assert (item.anatomy, item.source) == (anatomy, source)
+    assert methods.load("wavelet", item) and methods.load("unet", item)
+
+
+@pytest.mark.parametrize(
+    "images, encoded_mm, shown_mm, kept",
+    [
+        ((64, 40), (400, 80), (200, 80), (32, 40)),  # half of the rows, twice as fine
+        ((32, 32), (128, 80), (64, 64), (32, 32)),  # as fastMRI's own
+        ((64, 64), (128, 80), (128, 80), (64, 40)),  # and its interpolated ones
+        ((64, 32), (400, 80), (0, 64), (64, 32)),  # not told
+    ],
+)
+def test_without_a_reference_the_target_is_as_wide_as_the_images(volume, images, encoded_mm, shown_mm, kept):
+    (y, x), (mm_ky, mm_kx), (mm_y, mm_x) = images, encoded_mm, shown_mm
+    header = fastmri.HEADER.format(acquisition="", coils=4, ky=64, kx=40, y=y, x=x, last=39, center=20, mm_ky=mm_ky,
+                                   mm_kx=mm_kx, mm_y=mm_y, mm_x=mm_x, mm_z=3)  # fmt: skip
+    with h5py.File(volume, "r+") as file:
+        del file["reconstruction_rss"], file["ismrmrd_header"]
+        file["ismrmrd_header"] = header
+    data = FastMRI(volume)
+    assert data.image_shape(0) == data[0].target.shape == kept
+
+
 def test_slices_are_read_when_asked_for_and_files_closed(tmp_path, monkeypatch):
     """Building the index reads no data; no handle stays open after an item."""
     for name in ("b", "a"):
@@ -219,7 +284,7 @@ def test_the_real_folder():
 def test_the_maximum_of_the_volume_is_known_where_the_file_says_it(volume):
     expected = max(float(item.target.max()) for item in made_slices())
     assert [item.peak for item in FastMRI(volume)] == pytest.approx([expected] * 3)
-    for strange in ("much", np.nan, -1.0):
+    for strange in ("much", np.nan, -1.0, 0.99 * min(float(item.target.max()) for item in made_slices())):
         with h5py.File(volume, "r+") as file:
             file.attrs["max"] = strange
         assert FastMRI(volume)[0].peak is None

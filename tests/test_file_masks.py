@@ -87,6 +87,23 @@ def test_rounding_beyond_the_mask_is_no_data(tmp_path):
     assert item.target is None and not item.kspace[..., ~LINES].any()
 
 
+@pytest.mark.parametrize("mask", [LINES, POINTS], ids=["lines", "points"])
+def test_rounding_in_the_gaps_is_no_data(tmp_path, mask):
+    """Nor where the file stores no mask: its own aliased image is no reference."""
+    there = inverse(FULL * mask, (2, 3)).astype(np.complex64)
+    item = FastMRI(write(tmp_path / "scan.h5", transform(there, (2, 3)).astype(np.complex64)))[0]
+    assert item.target is None and np.array_equal(item.mask.numpy(), mask)
+
+
+@pytest.mark.parametrize("faint", [np.s_[..., 6], np.s_[:, :, :9]], ids=["a line", "rows"])
+def test_faint_signal_is_no_gap(tmp_path, faint):
+    """It reaches up to the limit, as rounding does not; the target is that of all of it."""
+    kspace = FULL.copy()
+    kspace[faint] *= 3e-6
+    item = FastMRI(write(tmp_path / "scan.h5", kspace))[0]
+    assert item.mask is None and close(item.target, expected_of(kspace)[0])
+
+
 def test_masks_that_contradict_their_file_are_refused(tmp_path):
     """Data beyond the mask, but not everywhere; or nothing within it."""
     shifted = np.roll(LINES, 1)

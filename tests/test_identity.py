@@ -83,13 +83,13 @@ def test_a_volume_whose_name_reads_as_nothing_keeps_it(scans):
         shutil.copy(scans / "one" / NAME, scans / f"{name}.h5")
         (scans / "one" / NAME).unlink(missing_ok=True)
         with h5py.File(scans / f"{name}.h5", "r+") as file:
-            file.attrs["source"] = "None"
+            file.attrs["acquisition"] = "None"
             file["kspace"][...] *= 2
             file["reconstruction_rss"][...] *= 2
         for _ in range(2):
             measured("--data", f"{name}.h5")
         rows = tables.read(scans / "kept.csv")
-        assert name in set(rows["volume"]) and set(rows["source"]) == {"None"}
+        assert name in set(rows["volume"]) and set(rows["acquisition"]) == {"None"}
         (scans / f"{name}.h5").rename(scans / "one" / NAME)
 
 

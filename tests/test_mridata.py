@@ -1,6 +1,7 @@
 """ISMRMRD scans: a known phantom, encoded as a scanner does and written by the ISMRMRD library, comes out as drawn."""
 
 import dataclasses
+import pickle
 import shutil
 
 import h5py
@@ -93,6 +94,15 @@ def test_slices_of_a_2d_scan(tmp_path):
     assert len(data) == 3
     np.testing.assert_allclose(data[2].kspace.numpy(), kspace[..., 2], atol=1e-5)
     np.testing.assert_allclose(data[1].target.numpy(), np.linalg.norm(phantom()[..., 9], axis=0), atol=1e-5)
+
+
+@pytest.mark.parametrize("flat", [False, True], ids=["3D", "2D"])
+def test_a_slice_drags_no_volume_along(scan, tmp_path, flat):
+    path = tmp_path / "flat.h5" if flat else scan
+    if flat:
+        write(path, transform(phantom()[..., 9:12], (1, 2)), shuffled(Y, 3), z=1, last_slice=2)
+    item = MRIData(path)[1]
+    assert item.kspace.is_contiguous() and len(pickle.dumps(item)) < 2 * item.kspace.nbytes
 
 
 CHOP = "<userParameters><userParameterLong><name>ChopY</name><value>0</value></userParameterLong></userParameters>"

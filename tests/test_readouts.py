@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from made_scan import COILS, X, Y, Z, expected, flag, header, junk, lines, noise_image, transform, write
 
 from helpers.data import MRIData, open_data
-from helpers.errors import BadInput
+from helpers.errors import BadInput, say_once
 
 KSPACE = transform(noise_image(X, Y, Z), (1, 2, 3))
 FLAT = transform(noise_image(X, Y, 3), (1, 2))
@@ -198,6 +198,37 @@ def test_headers_that_say_less(tmp_path):
     assert right(read(tmp_path, text, unset))
 
 
+def test_slices_whose_header_speaks_of_a_volume(tmp_path, capsys):
+    """The depth of its matrix is the number of slices: 2D where each has one plane of k-space, whatever its number."""
+    for own in (False, True):
+        readouts = [(data, head | {"kspace_encode_step_2": own * head["slice"]}) for data, head in lines(FLAT, True)]
+        data = read(tmp_path, header((X, Y, 3)), readouts)
+        assert (len(data), data.image_shape(0)) == (3, (X, Y))
+        assert all(right(data, FLAT, number, flat=True) for number in range(3))
+    assert "readouts slices of their own" in capsys.readouterr().err
+    with pytest.raises(BadInput, match="18 planes of k-space, of which it holds one"):
+        read(tmp_path, header((X, Y, Z)), [each for each in lines(KSPACE) if each[1]["kspace_encode_step_2"] == 9])
+
+
+@pytest.mark.parametrize("beside", [-1, 1])
+def test_the_echo_of_a_whole_readout_is_in_its_middle(tmp_path, beside):
+    for fields in ({}, {"flags": flag("IS_REVERSE")}):
+        readouts = [(data[:, :: -1 if fields else 1], head | fields) for data, head in lines(KSPACE)]
+        middle = X // 2 - bool(fields) + beside
+        data = read(tmp_path, header((X, Y, Z)), [(each, head | {"center_sample": middle}) for each, head in readouts])
+        assert right(data)
+
+
+def test_what_a_header_leaves_open_is_counted(tmp_path, capsys):
+    """A center of 0 beside lines that fill the matrix, and slices without a limit."""
+    assert right(read(tmp_path, header((X, Y, Z), center=0), lines(KSPACE)))
+    assert f"no center of its {Y} lines" in capsys.readouterr().err
+    data = read(
+        tmp_path, header((X, Y, 1), center=0).replace("<slice><maximum>0</maximum></slice>", ""), lines(FLAT, 1)
+    )
+    assert len(data) == 3 and right(data, FLAT, 2, flat=True)
+
+
 @pytest.mark.parametrize("name", ["radial", "spiral", "goldenangle", "other", "epi", "EPI"])
 def test_other_trajectories_are_refused(tmp_path, name):
     with pytest.raises(BadInput, match="Cartesian|EPI") as caught:
@@ -210,7 +241,7 @@ def test_other_trajectories_are_refused(tmp_path, name):
     [
         ({"trajectory_dimensions": 2}, "trajectory of their own"),
         ({"center_sample": X}, "which of its samples is the center"),
-        ({"center_sample": X // 2 + 1}, "does not fit the header's matrix"),
+        ({"center_sample": X // 2 + 2}, "does not fit the header's matrix"),
         ({"discard_pre": X}, "which of its samples is the center"),
         ({"active_channels": 3}, "coils"),
         ({"flags": flag("IS_NOISE_MEASUREMENT")}, "no readout of an image"),
@@ -262,6 +293,7 @@ def test_a_scan_of_unknown_source_is_reconstructed(tmp_path, capsys):
     """With what was tuned on knees, and a sentence; a caller may say whose it is."""
     from helpers.__main__ import main
 
+    say_once.cache_clear()
     write(tmp_path / "scan.h5", header((X, 64, 64)), lines(transform(noise_image(X, 64, 64), (1, 2, 3))))
     arguments = [str(tmp_path / "scan.h5"), "--method", "wavelet", "--slice", "10", "--json"]
     assert main(["reconstruct", *arguments]) == 0

@@ -80,7 +80,7 @@ def test_the_units_of_the_second_site_change_no_corrected_score_and_ruin_the_pub
         for name in ("ssim", "ssim_object", "nmse"):
             assert scores[0][name] == pytest.approx(scores[1][name], abs=1e-4)
     y = stanford.kspace * (mask := measured(stanford))
-    lam, step, steps = groups.PUBLISHED_L1["knee"]
+    lam, step, steps = groups.PUBLISHED_L1["base"]
     same, ruined = (published.site.l1_in_file_units(k * y, mask, 100 * lam, step, 50) / k for k in (1, unit))
     none = published.reconstruction.l1(y, mask, 0.0, step, 50)
     assert float((ruined - none).norm() / none.norm()) < 1e-4  # nothing is left of the penalty
@@ -121,6 +121,12 @@ def test_every_family_has_variants_of_one_domain(domain):
     lams = [methods.tuned("tv", domain)["lam"] * times for times in groups.WEIGHTS.values()]
     assert lams == [each.load().keywords["lam"] for each in groups.variants("tv", domain)]
     assert not list(groups.as_published("tv", domain))
+
+
+def test_l1_as_published_is_that_of_the_anatomy_on_which_it_is_made():
+    for domain, variants in {"knee": ["base", "attack"], "brain": ["brain", "attack"]}.items():
+        side = next(side for side in shifts.sides("anatomy", "published") if side.domain == domain)
+        assert [each.variant for each in shifts.members(side, "wavelet")] == variants
 
 
 def test_masks_change_with_the_anatomy_as_published_and_not_as_corrected():

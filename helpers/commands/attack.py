@@ -23,6 +23,7 @@ from helpers.attacks.threat import Threat, noise_levels, realized
 from helpers.attacks.worst import worst
 from helpers.commands import show
 from helpers.commands._inputs import COUNT, INDEX, SEED, positive, scans, usable, wanted
+from helpers.data import filled
 from helpers.errors import BadInput
 from helpers.experiments import evaluate
 from helpers.mri import metrics
@@ -77,8 +78,8 @@ def fitted(args: argparse.Namespace) -> dict:
 def rows(args: argparse.Namespace, work: list, device: torch.device) -> Iterator[dict]:
     """Attack: one row a slice and strength."""
     with tqdm(total=len(work) * len(args.eps), desc=f"attacking {args.method}", unit="attack") as progress:
-        for data, index in work:
-            path, item = data.places[index][0], data[index].to(device)
+        for data, index, item in filled(work):
+            path, item = data.places[index][0], item.to(device)
             if item.target is None:
                 raise BadInput(f"{path} has no reference: there is nothing to score an attack against")
             mask, seed = evaluate.mask_of(item, seed=args.seed), item.seed(args.seed)

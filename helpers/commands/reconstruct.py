@@ -24,7 +24,7 @@ from tqdm import tqdm
 from helpers import methods
 from helpers.commands import _outputs, show
 from helpers.commands._inputs import INDEX, SEED, positive, scans, usable, wanted
-from helpers.data import Slice
+from helpers.data import Slice, filled
 from helpers.errors import BadInput
 from helpers.experiments import evaluate
 from helpers.files import written_aside
@@ -93,8 +93,8 @@ def rows(args: argparse.Namespace, work: list, device: torch.device, keep: Calla
     """Reconstruct: one row an image, and each image, cropped to what is looked at, to `keep`."""
     total = len(work) * len(args.seed)
     with tqdm(total=total, desc=args.method, unit="image", disable=total < 2) as progress:
-        for data, index in work:
-            path, item = data.places[index][0], data[index].to(device)
+        for data, index, item in filled(work):
+            path, item = data.places[index][0], item.to(device)
             check_mask(args.mask, item, path)
             if item.target is None:
                 words = f"{path} is undersampled and has no reference: there is nothing to score against"

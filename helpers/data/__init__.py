@@ -1,16 +1,16 @@
 """Slices of multi-coil k-space, whatever they come from: drawn subjects, fastMRI volumes, mridata.org scans."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from helpers.data.fastmri import FastMRI
+from helpers.data.fastmri import Empty, FastMRI
 from helpers.data.hdf5 import keys, listed
 from helpers.data.mridata import MRIData, is_ismrmrd
 from helpers.data.slice import Box, Slice
 from helpers.errors import BadInput, say_once
 from helpers.profiles import PROFILES, Profile
 
-__all__ = ["Box", "FastMRI", "Joined", "MRIData", "Slice", "default_acquisition", "open_data"]
+__all__ = ["Box", "FastMRI", "Joined", "MRIData", "Slice", "default_acquisition", "filled", "open_data"]
 
 DRAWN = ("knee", "brain", "stanford")
 FOLDERS = {"train": "multicoil_train", "validation": "multicoil_val", "test": "multicoil_test"}
@@ -77,6 +77,28 @@ def open_data(
     parts: list[Sequence[Slice]] = [FastMRI(fastmri, slices=slices, boxes=boxes)] if fastmri else []
     parts += [MRIData(each, slices=slices) for each, is_scan in files if is_scan]
     return parts[0] if len(parts) == 1 else Joined(parts)
+
+
+def filled(places: Iterable[tuple[Sequence[Slice], int]]) -> Iterator[tuple[Sequence[Slice], int, Slice]]:
+    """The slices at these places, each behind its place; those that are all zero are left out, as is said at the end.
+
+    places: a source and an index in it. BadInput, at the end, where all of a file's are left out.
+    """
+    lost: dict[str, list[Empty]] = {}
+    read = set()
+    for data, index in places:
+        try:
+            item = data[index]
+        except Empty as error:
+            lost.setdefault(str(error.path.resolve()), []).append(error)
+            continue
+        read.add(item.path)
+        yield data, index, item
+    for errors in (lost[path] for path in lost if path in read):
+        numbers = ", ".join(str(error.number) for error in errors)
+        say_once(f"{errors[0].path}: all zero, and so left out, is slice {numbers}")
+    if nothing := [errors[0] for path, errors in lost.items() if path not in read]:
+        raise nothing[0]
 
 
 def _volumes(path: Path, split: str) -> list[tuple[Path, bool]]:

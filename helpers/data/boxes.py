@@ -12,16 +12,15 @@ import json
 import math
 import os
 import re
-import sys
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
 from helpers.data.slice import Box
-from helpers.errors import BadInput
+from helpers.errors import BadInput, say_once
 from helpers.files import written_aside
 
 Boxes = dict[tuple[str, int], tuple[Box, ...]]
@@ -72,7 +71,7 @@ def beside(path: Path) -> list[Path]:
     for folder in dict.fromkeys((Path(path).absolute().parent, Path(path).absolute().parent.parent)):
         for each in sorted(each for each in folder.glob("*") if each.suffix.lower() in ENDINGS):
             if os.path.isfile(each) and not os.access(each, os.R_OK):
-                print(f"{each} may not be read; boxes that it may hold are left out", file=sys.stderr)
+                say_once(f"{each} may not be read; boxes that it may hold are left out")
             elif os.path.isfile(each) and _header(each):
                 found.append(each)
     return found
@@ -103,7 +102,7 @@ def of_volumes(
                     else:
                         beyond.append(f"slice {number}, counted from 0, of {path}, which has {volumes[path][0]} slices")
             if beyond:
-                print(f"{each} has boxes on {beyond[0]}; such boxes are left out", file=sys.stderr)
+                say_once(f"{each} has boxes on {beyond[0]}; such boxes are left out")
     return found
 
 
@@ -132,8 +131,7 @@ def read_csv(path: Path, shapes: Mapping[str, tuple[int, int]]) -> Boxes:
             number, drawn = _parsed(table, cells)
         except ValueError as error:
             raise _damaged(table.path, lines.start, str(error)) from error
-        placed = [_flipped_and_clipped(*corners, label, shapes[name]) for *corners, label in drawn]
-        found.setdefault((name, number), []).extend(box for box in placed if box.width > 0 and box.height > 0)
+        found.setdefault((name, number), []).extend(clipped(_flipped(drawn, shapes[name][0]), shapes[name]))
     return {key: tuple(boxes) for key, boxes in found.items() if boxes}
 
 
@@ -194,7 +192,7 @@ def _header(path: Path) -> Table | None:
         raise BadInput(f"{path} has no column {lacking[0]!r}; {header}; add the column, or move the table away")
     present = set(table.columns) - set(lacking)
     if 2 * len(present) >= len(table.columns) and present - COMMON:
-        print(f"{path} is not read, since it lacks {', '.join(lacking)}; {header}", file=sys.stderr)
+        say_once(f"{path} is not read, since it lacks {', '.join(lacking)}; {header}")
     return None
 
 
@@ -338,9 +336,18 @@ def _damaged(path: Path, line: int, what: str) -> BadInput:
     return BadInput(f"{path}, row {line}: {what}; mend or remove line {line}")
 
 
-def _flipped_and_clipped(left: int, right: int, top: int, bottom: int, label: str, shape: tuple[int, int]) -> Box:
-    """A box of the flipped image, in the pixels of the image; width or height <= 0 where it lies outside."""
-    height, width = shape
-    left, right = max(left, 0), min(right, width)
-    top, bottom = max(height - bottom, 0), min(height - top, height)
-    return Box(left, top, right - left, bottom - top, label)
+def _flipped(drawn: Iterable[tuple], height: int) -> Iterator[Box]:
+    """Boxes (left, right, top, bottom, label) of the flipped image, in the pixels of the image."""
+    for left, right, top, bottom, label in drawn:
+        yield Box(left, height - bottom, right - left, bottom - top, label)
+
+
+def clipped(boxes: Iterable[Box], shape: Sequence[int]) -> tuple[Box, ...]:
+    """Boxes clipped to an image of that shape; what is left without width or height is none."""
+    found = []
+    for box in boxes:
+        left, top = max(box.x, 0), max(box.y, 0)
+        right, bottom = min(box.x + box.width, shape[1]), min(box.y + box.height, shape[0])
+        if left < right and top < bottom:
+            found.append(Box(left, top, right - left, bottom - top, box.label))
+    return tuple(found)

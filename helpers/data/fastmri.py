@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import xml.etree.ElementTree as etree
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from helpers.data import boxes as annotations
 from helpers.data.hdf5 import dataset, listed, opened, text
+from helpers.data.mrd_header import ANATOMIES, named, spaces, within
 from helpers.data.slice import Box, Slice, checksum
 from helpers.errors import BadInput, say_once
 from helpers.files import written_aside
@@ -23,8 +25,11 @@ from helpers.mri.rss import rss
 
 SMALLEST = 16  # rows or columns; below, neither a wavelet nor a window of SSIM fits
 ROUNDING = 1e-6  # of the largest entry of a k-space, what float32 leaves after a transform and its inverse
+PEAK = 1e-3  # by which a maximum that a file states may lie below that of one of its slices, being rounded
 LARGEST = 1e15  # magnitude up to which float32 can square and sum
 APART = 10.0  # times that the norms of an image and of its k-space differ only where their units do
+SOURCES = {*ANATOMIES, "stanford", "unknown"}
+SEQUENCES = {"knee": r"(COR|SAG|AX)PD(FS)?(_FBK\w*)?|CUBE", "brain": "AX(T1|T2|FLAIR)(PRE|POST)?"}  # of fastMRI's names
 
 HEADER = """<?xml version="1.0" encoding="utf-8"?>
 <ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD">
@@ -70,12 +75,13 @@ class FastMRI(Sequence):
     that is named.
 
     The mask of a slice is the one that its file stores; where it stores none, or one that is True throughout, the
-    entries that are not zero in all coils, unless that is fully sampled: see `sampling`. The target is
-    `reconstruction_rss`; where it is absent and the k-space is full, the RSS cropped to the header's reconSpace; else
-    None. fastMRI stores a mask beside k-space that is zero outside of it. Where it is not, and the k-space is full, the
-    mask is taken for the measurement that is meant: the target comes from all of the k-space, `kspace` is what the
-    mask leaves of it. Where it is not, and the k-space is not full either, file and mask contradict each other.
-    Raises BadInput, naming the file.
+    entries that are not zero in all coils, but for rounding, unless that is fully sampled: see `sampling`. The target
+    is `reconstruction_rss`; where it is absent and the k-space is full, the RSS, of it what the header's reconSpace
+    shows; else None. fastMRI stores a mask beside k-space that is zero outside of it. Where it is not, and the k-space
+    is full, the mask is taken for the measurement that is meant: the target comes from all of the k-space, `kspace` is
+    what the mask leaves of it. Where it is not, and the k-space is not full either, they contradict each other. Anatomy
+    and source are the file's attributes of these names, or else what its acquisition tells. Raises BadInput, naming the
+    file.
     """
 
     def __init__(
@@ -124,6 +130,18 @@ def chosen(count: int, slices: int | None) -> tuple[int, ...]:
     return tuple(count * (slices + 2 * step + 1) // (4 * slices) for step in range(slices))
 
 
+class Empty(BadInput):
+    """A slice of a file in which nothing was measured."""
+
+    def __init__(self, path: Path, number: int) -> None:
+        super().__init__(path, number)
+        self.path, self.number = path, number
+
+    def __str__(self) -> str:
+        words = "the k-space is all zero; choose another slice or export the scan again"
+        return f"{self.path}, slice {self.number}: {words}"
+
+
 def sampling(measured: Tensor) -> Tensor | None:
     """The mask of a k-space stored with zeros where nothing was measured; None where it is fully sampled.
 
@@ -144,14 +162,15 @@ def sampling(measured: Tensor) -> Tensor | None:
     return columns if whole else measured
 
 
-def check(kspace: Tensor, name: str) -> Tensor:
-    """The k-space (coil, ky, kx), as complex64. BadInput where nothing can be reconstructed from it."""
+def check(kspace: Tensor, path: Path, number: int) -> Tensor:
+    """The k-space (coil, ky, kx) of a slice, as complex64. BadInput where nothing can be reconstructed from it."""
+    name = f"{path}, slice {number}"
     kspace = kspace.to(torch.complex64)
     largest = kspace.abs().max()
     if not torch.isfinite(largest):
         raise BadInput(f"{name}: the k-space holds NaN or infinite values; export the scan again")
     if largest == 0:
-        raise BadInput(f"{name}: the k-space is all zero; choose another slice or export the scan again")
+        raise Empty(path, number)
     if not 1 / LARGEST < largest < LARGEST:
         raise BadInput(f"{name}: the k-space reaches {largest:.1e}, too far from 1 for float32; rescale the file")
     return kspace
@@ -213,18 +232,26 @@ def _headers(path: Path, slices: int | None) -> Volume:
             stored = reference.shape[1:]
         else:
             header = file.get("ismrmrd_header")
-            stored = _recon_space(header[()], path) if isinstance(header, h5py.Dataset) else (min(ky, kx),) * 2
+            told = isinstance(header, h5py.Dataset)
+            stored = _recon_space(header[()], (ky, kx), path) if told else (min(ky, kx),) * 2
         shape = (min(stored[0], ky), min(stored[1], kx))
         if min(shape) < SMALLEST:
             raise BadInput(f"{path}: its images are {shape[0]} x {shape[1]}; at least {SMALLEST} rows are needed")
     return Volume(path, count, chosen(count, slices), stored, shape)
 
 
-def _recon_space(header: bytes | str, path: Path) -> tuple[int, int]:
-    """Rows and columns of the image that an ISMRMRD header (XML) asks for."""
+def _recon_space(header: bytes | str, shape: tuple[int, int], path: Path) -> tuple[int, int]:
+    """Rows and columns of the image that an ISMRMRD header (XML) asks for, of a k-space of that shape.
+
+    An axis whose field of view is known, since the k-space has as many entries as encoded, is as wide as the images.
+    """
     try:
-        matrix = etree.fromstring(header).find(".//{*}encoding/{*}reconSpace/{*}matrixSize")
-        return int(matrix.findtext("{*}x")), int(matrix.findtext("{*}y"))
+        told = zip(shape, *spaces(etree.fromstring(header).find(".//{*}encoding")))
+        rows, columns = (
+            within(size, round(recon), *views) if size == encoded else round(recon)
+            for size, encoded, recon, *views in told
+        )
+        return rows, columns
     except (etree.ParseError, AttributeError, TypeError, ValueError) as error:
         raise BadInput(f"{path}: its ismrmrd_header gives no reconSpace; write one or remove the header") from error
 
@@ -240,13 +267,13 @@ def _read(volume: Volume, number: int, boxes: tuple[Box, ...]) -> Slice:
         middle = np.ascontiguousarray(file["kspace"][volume.count // 2, 0, kspace.shape[-2] // 2])
         origin = checksum(str(file["kspace"].shape), middle.tobytes().hex())
         acquisition = text(file.attrs.get("acquisition"), "unknown")
-        anatomy = text(file.attrs.get("anatomy"), _anatomy(acquisition))
-        source = text(file.attrs.get("source"), anatomy)
+        anatomy = _anatomy(text(file.attrs.get("anatomy"), acquisition))
+        source = text(file.attrs.get("source"), anatomy).lower()
         peak = _number(file.attrs.get("max"))
         snr = np.ravel(file["snr"][()] if "snr" in file else file.attrs.get("snr", np.nan))
     item = f"{path}, slice {number}"
-    kspace = check(kspace, item)
-    missing = sampling((kspace != 0).any(0))
+    kspace = check(kspace, path, number)
+    missing = sampling(_measured(kspace))
     full = kspace if missing is None and (mask is None or _reaches_beyond(kspace, mask)) else None
     if mask is None:
         mask = missing
@@ -260,7 +287,8 @@ def _read(volume: Volume, number: int, boxes: tuple[Box, ...]) -> Slice:
         target = torch.from_numpy(reference.astype(np.float32))
         if not torch.isfinite(target).all() or not 1 / LARGEST < target.max() < LARGEST:
             raise BadInput(f"{item}: reconstruction_rss is empty or not finite; remove it to have it computed")
-        boxes = tuple(_moved(box, volume.stored, volume.shape) for box in boxes)
+        if not (1 - PEAK) * float(target.max()) <= peak < LARGEST:
+            peak = None  # of another unit than the reference, or no maximum at all
         target = center_crop(target, volume.shape).contiguous()
         ratio = float(target.norm() / kspace.norm())  # in one unit, a little below 1
         if not 1 / APART < ratio < APART:
@@ -268,6 +296,7 @@ def _read(volume: Volume, number: int, boxes: tuple[Box, ...]) -> Slice:
                 f"{path}: its reference is {ratio:.0e} times its k-space; scores mean nothing unless one is rescaled"
             )
     else:
+        peak = None
         target = None if full is None else center_crop(rss(ifft2c(full)), volume.shape).contiguous()
     if snr.dtype.kind not in "fiu" or snr.size not in (1, volume.count):
         raise BadInput(f"{path}: 'snr' is {snr.dtype} {snr.shape}; it must hold one number for each slice")
@@ -279,11 +308,11 @@ def _read(volume: Volume, number: int, boxes: tuple[Box, ...]) -> Slice:
         number=number,
         acquisition=acquisition,
         anatomy=anatomy,
-        source=source,
+        source=source if source in SOURCES else anatomy,
         mask=mask,
         snr=known if np.isfinite(known) else None,
-        peak=peak if reference is not None and 0 < peak < LARGEST else None,
-        boxes=boxes,
+        peak=peak,
+        boxes=_moved(boxes, volume.stored, volume.shape),
         origin=origin,
         path=str(path.resolve()),
     )
@@ -311,20 +340,33 @@ def _mask(file: h5py.File, shape: tuple[int, int]) -> Tensor | None:
     return None if mask.all() else torch.from_numpy(mask.astype(bool))
 
 
+def _measured(kspace: Tensor) -> Tensor:
+    """Where a k-space holds data in any coil, beyond the rounding of a transform there and back: (ky, kx) bool.
+
+    Rounding lies far below its limit. Where many entries reach almost up to it, they are faint signal.
+    """
+    size = kspace.abs().amax(0)
+    limit = ROUNDING * size.max()
+    faint = ((size > limit / 3) & (size <= limit)).float().mean() > 1e-3
+    return size > (0 if faint else limit)
+
+
 def _reaches_beyond(kspace: Tensor, mask: Tensor) -> bool:
     """Whether a k-space holds data where its mask is False, beyond the rounding of a transform there and back."""
     return bool((kspace * ~mask).abs().max() > ROUNDING * kspace.abs().max())
 
 
-def _anatomy(acquisition: str) -> str:
-    """Knee for coronal and sagittal scans and for proton density (CORPD_FBK, CUBE), else brain (AXT2, AXFLAIR)."""
-    name = acquisition.upper()
-    return "knee" if name.startswith(("COR", "SAG")) or any(part in name for part in ("PD", "CUBE")) else "brain"
+def _anatomy(told: str) -> str:
+    """The one that is named, or that a sequence of fastMRI's name shows; "unknown" for any other text."""
+    shown = [each for each, names in SEQUENCES.items() if re.fullmatch(names, told.strip(), re.IGNORECASE)]
+    found = named(told) or shown
+    return found[0] if len(found) == 1 else "unknown"
 
 
-def _moved(box: Box, full: Sequence[int], shape: tuple[int, int]) -> Box:
-    """A box after its image has been cropped to the center."""
-    return replace(box, x=box.x - (full[1] - shape[1]) // 2, y=box.y - (full[0] - shape[0]) // 2)
+def _moved(boxes: Iterable[Box], full: Sequence[int], shape: Sequence[int]) -> tuple[Box, ...]:
+    """What is left of boxes after their image has been cropped to the center."""
+    top, left = ((size - kept) // 2 for size, kept in zip(full, shape, strict=True))
+    return annotations.clipped((replace(box, x=box.x - left, y=box.y - top) for box in boxes), shape)
 
 
 def _extent(marked: Tensor) -> tuple[int, int]:

@@ -48,11 +48,10 @@ def parsed(root: etree.Element) -> Header:
     encoding = root.find("{*}encoding")
     if encoding is None:
         raise LookupError("encoding")
-    encoded, recon = (_axes(encoding, f"{space}/matrixSize") for space in ("encodedSpace", "reconSpace"))
+    encoded, recon, *views = spaces(encoding)
     if None in (*encoded, *recon):
         raise LookupError("matrixSize")
     encoded, recon = (tuple(max(round(size), 1) for size in sizes) for sizes in (encoded, recon))
-    views = (_axes(encoding, f"{space}/fieldOfView_mm") for space in ("encodedSpace", "reconSpace"))
     limits = [f"encodingLimits/kspace_encoding_step_{step}" for step in (1, 2)]
     centers = [_number(encoding, f"{each}/center", size // 2) for each, size in zip(limits, encoded[1:], strict=True)]
     parameters = root.findall("{*}userParameters/{*}userParameterLong")
@@ -62,7 +61,7 @@ def parsed(root: etree.Element) -> Header:
     return Header(
         encoded=encoded,
         recon=recon,
-        kept=tuple(map(_kept, encoded, recon, *views)),
+        kept=tuple(map(within, encoded, recon, *views)),
         center=tuple(map(round, centers)),
         last=tuple(round(_number(encoding, f"{each}/maximum", 0)) for each in limits),
         slices=round(_number(encoding, "encodingLimits/slice/maximum", 0)) + 1 if encoded[2] == 1 else 1,
@@ -76,7 +75,13 @@ def parsed(root: etree.Element) -> Header:
     )
 
 
-def _kept(encoded: int, recon: int, encoded_mm: float | None, recon_mm: float | None) -> int:
+def spaces(encoding: etree.Element) -> list[tuple[float | None, ...]]:
+    """Matrix of the k-space and of the images, and their fields of view in mm: three axes each, None where not told."""
+    parts = ("matrixSize", "fieldOfView_mm")
+    return [_axes(encoding, f"{space}/{part}") for part in parts for space in ("encodedSpace", "reconSpace")]
+
+
+def within(encoded: int, recon: int, encoded_mm: float | None, recon_mm: float | None) -> int:
     """How many pixels of an encoded axis lie within the images' field of view; all of it at most.
 
     The field of view decides where both are given, since the images may be interpolated; else their matrix does.
@@ -85,6 +90,11 @@ def _kept(encoded: int, recon: int, encoded_mm: float | None, recon_mm: float | 
         return min(recon, encoded)
     kept = round(encoded * min(recon_mm / encoded_mm, 1))
     return min(recon, encoded) if abs(kept - recon) <= 1 else kept  # fields of view are rounded in headers
+
+
+def named(words: str) -> list[str]:
+    """The anatomies that a text names."""
+    return [anatomy for anatomy, names in ANATOMIES.items() if any(name in words.lower() for name in names)]
 
 
 def _whose(root: etree.Element) -> tuple[str, str]:
@@ -99,7 +109,7 @@ def _whose(root: etree.Element) -> tuple[str, str]:
     words = " ".join([*words, _text(root, "studyInformation/studyDescription")]).lower()
     places = [_text(root, f"acquisitionSystemInformation/{name}") for name in ("institutionName", "stationName")]
     stanford = any(name in " ".join([*places, words]).lower() for name in STANFORD)
-    found = [anatomy for anatomy, names in ANATOMIES.items() if any(name in (part or words) for name in names)]
+    found = named(part or words)
     if stanford and not found and not part and "cube" in words:
         found = ["knee"]  # mridata.org's 3D FSE knees, whose protocol says no more
     anatomy = found[0] if len(found) == 1 else "unknown"

@@ -12,7 +12,7 @@ from ismrmrd.hdf5 import acquisition_header_dtype
 from torch import Tensor
 from tqdm import tqdm
 
-from helpers.data.fastmri import SMALLEST, check, chosen
+from helpers.data.fastmri import check, chosen
 from helpers.data.hdf5 import opened
 from helpers.data.mrd_header import Header, parsed
 from helpers.data.readouts import REVERSE, Plan, mask, planned
@@ -22,7 +22,6 @@ from helpers.mri.fourier import center_crop, ifft2c
 from helpers.mri.rss import rss
 
 CHUNK = 1024  # readouts taken from the file at a time
-LARGEST = 2**31  # samples of a volume; more cannot be meant
 
 
 class MRIData(Sequence):
@@ -46,10 +45,11 @@ class MRIData(Sequence):
         self, path: str | Path, *, slices: int | None = None, source: str | None = None, anatomy: str | None = None
     ) -> None:
         self.path = Path(path)
-        self.header = _header(self.path)
-        self.source, self.anatomy = source or self.header.source, anatomy or self.header.anatomy
         # the readouts tell whether their oversampling is there still, and so the number of slices
-        self._kept = (_plan(self.path, self.path.stat().st_mtime_ns).kept, *self.header.kept[1:])
+        plan = _plan(self.path, self.path.stat().st_mtime_ns)
+        self.header = plan.header
+        self.source, self.anatomy = source or self.header.source, anatomy or self.header.anatomy
+        self._kept = (plan.kept, *self.header.kept[1:])
         self._numbers = chosen(self._kept[0] if self.header.volumetric else self.header.slices, slices)
 
     def __len__(self) -> int:
@@ -68,7 +68,8 @@ class MRIData(Sequence):
     def __getitem__(self, index: int) -> Slice:
         number, modified = self._numbers[index], self.path.stat().st_mtime_ns
         volume = _volume(self.path, modified)
-        kspace = check(volume[number], f"{self.path}, slice {number}")
+        own = volume[number].clone(memory_format=torch.contiguous_format)  # a view would drag the volume along
+        kspace = check(own, self.path, number)
         sampled = mask(_plan(self.path, modified).lines, number, self.header)
         target = center_crop(rss(ifft2c(kspace)), self.image_shape(index)).contiguous() if sampled is None else None
         return Slice(
@@ -110,13 +111,6 @@ def _header(path: Path) -> Header:
         )
     if header.trajectory != "cartesian":
         raise BadInput(f"{path} is a scan of trajectory {header.trajectory!r}; only Cartesian scans can be read")
-    coils = 1 if header.coils is None else header.coils
-    samples = coils * header.slices * int(np.prod(header.encoded, dtype=object))
-    axes = slice(1, 3) if header.volumetric else slice(0, 2)
-    sizes = (*header.encoded[axes], *header.kept[axes])
-    if min(sizes) < SMALLEST or min(header.kept[0], coils, header.slices) < 1 or samples > LARGEST:
-        matrix = f"a matrix of {header.encoded}, and {header.kept} of it in the images"
-        raise BadInput(f"{path}: its header describes {matrix}, which cannot be reconstructed")
     return header
 
 
@@ -142,7 +136,8 @@ def _plan(path: Path, modified: int) -> Plan:
 @lru_cache(maxsize=1)
 def _volume(path: Path, modified: int) -> Tensor:
     """All slices of a file, (slice, coil, ky, kx) complex64; `modified` keys the cache."""
-    header, plan = _header(path), _plan(path, modified)
+    plan = _plan(path, modified)
+    header = plan.header
     rows = plan.kept if header.volumetric else plan.readout
     volume = np.zeros((rows, plan.coils, *plan.lines.shape), np.complex64)
     with opened(path) as file:

@@ -1,6 +1,7 @@
 """Which readouts of an ISMRMRD scan belong to its image, and where in k-space each of them lies."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from ismrmrd import constants
 from torch import Tensor
 
-from helpers.data.fastmri import sampling
+from helpers.data.fastmri import SMALLEST, sampling
 from helpers.data.mrd_header import Header
 from helpers.errors import BadInput, say_once
 
@@ -31,12 +32,14 @@ CALIBRATION, CALIBRATION_AND_IMAGING = _bits("PARALLEL_CALIBRATION"), _bits("PAR
 SURFACE_COIL = _bits("SURFACECOILCORRECTIONSCAN_DATA")
 REVERSE = _bits("REVERSE")
 COUNTERS = ("average", "contrast", "phase", "repetition", "set")  # the image is the first of each
+LARGEST = 2**31  # samples of a volume; more cannot be meant
 
 
 @dataclass(frozen=True)
 class Plan:
     """The readouts of an image and the matrix that they fill.
 
+    header       that of the file, as its readouts show it to be meant
     number       place of each readout in the file, ascending; the next five are arrays of the same length
     row, column  step 1, and step 2 or the slice
     echo         sample of the zero frequency, counted after a reversed readout has been turned, as are
@@ -47,6 +50,7 @@ class Plan:
     lines        (step 1, step 2 or slice) bool, where there is a readout
     """
 
+    header: Header
     number: np.ndarray
     row: np.ndarray
     column: np.ndarray
@@ -65,18 +69,26 @@ def planned(heads: np.ndarray, header: Header, path: Path) -> Plan:
     heads: the header of every readout, in the format's own layout. Noise, navigators, feedback, dummies and all
     encodings, averages, contrasts, phases, repetitions, sets and slabs but the first are left out; of a line
     measured twice the first readout is taken. Calibration lines and those flagged as a surface coil correction fill
-    in where the image has no line, if they belong to it: see `_belong`. What was decided is said on standard error,
-    once a file. Raises BadInput, naming the file, where nothing is left or the rest is no Cartesian k-space.
+    in where the image has no line, if they belong to it: see `_belong`. Where the header says less than the readouts,
+    these count: see `_meant`. What was decided is said on standard error, once a file. Raises BadInput, naming the
+    file, where nothing is left or the rest is no Cartesian k-space.
     """
     flags, counters = heads["flags"], heads["idx"]
-    shape = (header.encoded[1], header.encoded[2] if header.volumetric else header.slices)
     image = (heads["encoding_space_ref"] == 0) & (flags & NOT_IMAGING == 0)
     calibration = (flags & CALIBRATION != 0) & (flags & CALIBRATION_AND_IMAGING == 0)
     correction = (flags & SURFACE_COIL != 0) & ~calibration
     certain = ~calibration & ~correction
-    image = _first(image, certain, counters, header, path)
+    image = _first(image, certain, counters, COUNTERS)
     if not image.any():
         raise BadInput(f"{path} holds no readout of an image; it may be a noise or calibration scan")
+    header = _meant(header, counters[_judged(image, certain)], path)
+    _check(header, path)
+    if header.volumetric:
+        slab = _first(image, certain, counters, ["slice"])
+        if (_judged(image, certain) & ~slab).any():
+            say_once(f"{path} holds several slabs; the first is read")
+        image = slab
+    shape = (header.encoded[1], header.encoded[2] if header.volumetric else header.slices)
     steps = [counters[f"kspace_encode_step_{step}"].astype(int) for step in (1, 2)]
     row = steps[0] - header.center[0] + shape[0] // 2
     column = steps[1] - header.center[1] + shape[1] // 2 if header.volumetric else counters["slice"].astype(int)
@@ -123,6 +135,7 @@ def planned(heads: np.ndarray, header: Header, path: Path) -> Plan:
     if (coils != (header.coils or coils[0])).any():
         raise BadInput(f"{path}: a readout does not fit the header's coils; export the scan again")
     return Plan(
+        header=header,
         number=number,
         row=row[number],
         column=column[number],
@@ -142,17 +155,57 @@ def mask(lines: np.ndarray, number: int, header: Header) -> Tensor | None:
     return sampling(measured if header.volumetric else measured.expand(header.encoded[0], -1))
 
 
-def _first(image: np.ndarray, certain: np.ndarray, counters: np.ndarray, header: Header, path: Path) -> np.ndarray:
-    """Of the readouts `image` those of the first average, contrast, phase, repetition, set and slab."""
-    for name in (*COUNTERS, *(["slice"] if header.volumetric else [])):
-        judged = image & certain if (image & certain).any() else image
-        values = counters[name]
+def _judged(image: np.ndarray, certain: np.ndarray) -> np.ndarray:
+    """The readouts by which an image is judged: those that are certain, if there are any."""
+    return image & certain if (image & certain).any() else image
+
+
+def _first(image: np.ndarray, certain: np.ndarray, counters: np.ndarray, names: Iterable[str]) -> np.ndarray:
+    """Of the readouts `image` those that come first by each of these counters."""
+    for name in names:
+        judged, values = _judged(image, certain), counters[name]
         if judged.any():
-            lowest = values[judged].min()
-            if name == "slice" and (values[judged] != lowest).any():
-                say_once(f"{path} holds several slabs; the first is read")
-            image = image & (values == lowest)
+            image = image & (values == values[judged].min())
     return image
+
+
+def _meant(header: Header, counters: np.ndarray, path: Path) -> Header:
+    """The header, with what it leaves open or has wrong put right by the counters of its image's readouts.
+
+    A matrix as deep as there are slices, of which each has one plane of k-space, is that of a 2D scan. Slices that the
+    header does not count are counted. A center of 0 is none where the lines fill the matrix: it is in their middle.
+    """
+    slices = counters["slice"]
+    second = counters["kspace_encode_step_2"][slices == slices.min()]
+    if header.volumetric and (second == second[0]).all():
+        if (slices == slices[0]).all():
+            raise BadInput(
+                f"{path}: its header describes {header.encoded[2]} planes of k-space, of which it holds one; export the"
+                " scan again"
+            )
+        say_once(f"{path}: its header describes one volume, its readouts slices of their own; these are read")
+        flat = {name: (*getattr(header, name)[:2], 1) for name in ("encoded", "recon", "kept")}
+        header = replace(header, **flat)
+    if not header.volumetric and header.slices == 1:
+        header = replace(header, slices=int(slices.max()) + 1)
+    center = list(header.center)
+    for axis, (size, last) in enumerate(zip(header.encoded[1:], header.last, strict=True)):
+        whole = {0, size - 1} <= set(counters[f"kspace_encode_step_{axis + 1}"].tolist()) and last in (0, size - 1)
+        if whole and center[axis] == 0 < size // 2:
+            say_once(f"{path}: its header names no center of its {size} lines; their middle is taken")
+            center[axis] = size // 2
+    return replace(header, center=tuple(center))
+
+
+def _check(header: Header, path: Path) -> None:
+    """BadInput where a header describes what cannot be reconstructed."""
+    coils = 1 if header.coils is None else header.coils
+    samples = coils * header.slices * int(np.prod(header.encoded, dtype=object))
+    axes = slice(1, 3) if header.volumetric else slice(0, 2)
+    sizes = (*header.encoded[axes], *header.kept[axes])
+    if min(sizes) < SMALLEST or min(header.kept[0], coils, header.slices) < 1 or samples > LARGEST:
+        matrix = f"a matrix of {header.encoded}, and {header.kept} of it in the images"
+        raise BadInput(f"{path}: its header describes {matrix}, which cannot be reconstructed")
 
 
 def _belong(found: np.ndarray, more: np.ndarray, header: Header) -> bool:
@@ -184,8 +237,10 @@ def _samples(heads: np.ndarray, header: Header, path: Path) -> tuple[np.ndarray,
     whole = count == header.encoded[0]
     if ((echo == 0) & ~whole | (echo >= count)).any() or (start >= stop).any():
         raise BadInput(f"{path}: a readout does not say which of its samples is the center; export the scan again")
-    unset = echo == 0  # a readout of the whole matrix has its echo at the center of it
-    return np.where(unset, count // 2, np.where(reverse, count - 1 - echo, echo)), start, stop
+    turned = np.where(reverse, count - 1 - echo, echo)
+    # a readout of the whole matrix has its echo at the center of it; some converters count that from 1
+    beside = whole & (stop - start == count) & (abs(turned - count // 2) <= 1)
+    return np.where((echo == 0) | beside, count // 2, turned), start, stop
 
 
 def _matrix(echo: np.ndarray, start: np.ndarray, stop: np.ndarray, header: Header, path: Path) -> tuple[int, int]:

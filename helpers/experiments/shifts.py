@@ -126,8 +126,12 @@ def parts(sides: Sequence[Side], sets: Mapping[str, Sequence[Slice]]) -> Iterato
 
 def members(side: Side, family: str) -> list[Variant]:
     """What a family has on the domain of a side, under its protocol."""
-    found = groups.variants if side.protocol == "corrected" else groups.as_published
-    return list(found(family, side.domain))
+    if side.protocol == "corrected":
+        return list(groups.variants(family, side.domain))
+    # the notebooks tune l1 by anatomy, and the other's is not made on this side; the ConvDecoder is the same on both
+    others = "base" if side.domain == "brain" else "brain"
+    found = groups.as_published(family, side.domain)
+    return [each for each in found if (each.family, each.variant) != ("wavelet", others)]
 
 
 def pieces(

@@ -15,7 +15,7 @@ BASES = {"base": "wavelet", "haar": "l1-haar", "dct": "l1-dct"}
 WEIGHTS = {"base": 1.0, "half": 0.5, "double": 2.0}  # times the tuned weight of TV
 FITS = {"base": "convdecoder", "small": "convdecoder-small"}
 # lambda, step and number of steps of the notebooks' l1: for knees, for brains, and in their attack, where it has none
-PUBLISHED_L1 = {"knee": (0.035, 0.028, 1000), "brain": (0.35, 0.081, 200), "attack": (0.0, 0.283, 1000)}
+PUBLISHED_L1 = {"base": (0.035, 0.028, 1000), "brain": (0.35, 0.081, 200), "attack": (0.0, 0.283, 1000)}
 
 
 @dataclass(frozen=True)
@@ -48,14 +48,13 @@ def variants(family: str, domain: str | Slice) -> Iterator[Variant]:
 def as_published(family: str, domain: str) -> Iterator[Variant]:
     """The same as the notebooks have them, and nothing for a family that they do not have.
 
-    Networks are ours. l1 has a lambda that is a number in the units of their files, by anatomy; the ConvDecoder, with
-    the same settings for either, fits all coils, and what was measured stands in its image.
+    Networks are ours. l1 has a lambda that is a number in the units of their files; the ConvDecoder fits all coils, and
+    what was measured stands in its image.
     """
     if family in NETWORKS:
         yield from variants(family, domain)
     elif family == "wavelet":
-        for variant, setting in {"base": "brain" if domain == "brain" else "knee", "attack": "attack"}.items():
-            lam, step, steps = PUBLISHED_L1[setting]
+        for variant, (lam, step, steps) in PUBLISHED_L1.items():
             reconstruct = partial(published.site.l1_in_file_units, lam=lam, step=step, steps=steps)
             yield Variant(family, variant, "published l1", partial(_itself, reconstruct))
     elif family == "convdecoder":
