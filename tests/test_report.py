@@ -226,3 +226,12 @@ def test_numbers_under_other_masks_do_not_stand_beside_it(tmp_path):
     (tmp_path / "report" / "card.json").write_text(json.dumps(card))
     other = Report(tmp_path / "report")
     assert not other.known and set(other.table("quality")["method"]) <= {other.name, "zero-filled", "wavelet"}
+
+
+def test_a_shift_of_which_one_side_was_lost_is_told_and_left_out(root, tmp_path):
+    shutil.copytree(root / "results" / "report", tmp_path / "report")
+    rows = pd.read_csv(tmp_path / "report" / "shifts.csv")
+    rows[(rows["shift"] != "site") | (rows["side"] == "in")].to_csv(tmp_path / "report" / "shifts.csv", index=False)
+    whole, left = Report(root / "results" / "report"), Report(tmp_path / "report")
+    assert {*whole.shifts()} - {*left.shifts()} == {("site", "knee")} and "one side alone" not in whole.summary()
+    assert "shift site*: one side alone was measured" in left.summary()

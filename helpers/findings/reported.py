@@ -103,9 +103,12 @@ class Report:
         return {name: cards.numbers(same, name) for name in self.peers}
 
     def shifts(self) -> list[tuple[str, str]]:
-        """The shifts that were measured, with the domain on which the method was where it was made."""
-        rows = self.own.get("shifts", pd.DataFrame(columns=["shift", "domain"]))
-        return [(shift, group["domain"].max()) for shift, group in rows.groupby("shift", sort=False)]  # knee, brain
+        """The shifts that were measured on both sides, with the domain on which the method was where it was made."""
+        rows, found = self.own.get("shifts", pd.DataFrame(columns=["shift", "domain", "side"])), {}
+        for (shift, domain), group in rows.groupby(["shift", "domain"], sort=False):
+            if {"in", "out"} <= set(group["side"]):
+                found[shift] = max(domain, found.get(shift, ""))  # knee, brain
+        return list(found.items())
 
     def summary(self) -> str:
         """What was measured, how, and what was lost of it, in words."""
@@ -116,6 +119,9 @@ class Report:
         words += f" and {card['memory']:.0f} MB of memory" if card["memory"] else ""
         words += f", and was attacked {attacked}. {card['about']}"
         lost = "".join(f"\n- *{part}*: {sentence}" for part, sentence in card["lost"].items())
+        begun = set(self.own["shifts"]["shift"]) if "shifts" in self.own else set()
+        for shift in sorted(begun - dict(self.shifts()).keys()):
+            lost += f"\n- *shift {shift}*: one side alone was measured"
         made_by = f"Made by `{made['command']}`, version {made['versions']['helpers']}, seed {made['seed']}."
         return f"{words}\n\n{made_by}" + (f"\n\nLost:\n{lost}" if lost else "")
 
