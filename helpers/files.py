@@ -6,7 +6,10 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
+
+import torch
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
@@ -26,6 +29,14 @@ def written_aside(path: Path) -> Iterator[Path]:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def save_aside(path: Path, kept: dict) -> None:
+    """Write a checkpoint of PyTorch, aside first: a kill leaves the old one or the new one."""
+    buffer = BytesIO()
+    torch.save(kept, buffer)  # to a full disk it would raise RuntimeError, which does not tell why
+    with written_aside(path) as part:
+        part.write_bytes(buffer.getbuffer())
 
 
 def remove_leftovers(folder: Path, name: str) -> None:

@@ -13,9 +13,10 @@ from made import coil_images, made_slices
 
 from helpers import methods
 from helpers.data import Box, FastMRI, MRIData, boxes, fastmri, open_data
-from helpers.errors import BadInput
+from helpers.errors import BadInput, say_once
 from helpers.mri.fourier import center_crop, fft2c, ifft2c
 from helpers.mri.rss import rss
+from helpers.profiles import PROFILES
 
 REAL = Path(__file__).parents[2] / "shared" / "real"
 real = pytest.mark.skipif(not REAL.is_dir(), reason="the real scans are not beside the project")
@@ -235,7 +236,7 @@ def test_folders_mixed_split_and_empty(tmp_path):
     with pytest.raises(BadInput, match=r"holds no volume.*multicoil_test"):
         open_data(tmp_path)
     fastmri.write_volume(tmp_path / "multicoil_val" / "v.h5", made_slices("v"))
-    with pytest.raises(BadInput, match="holds no volume"):
+    with pytest.raises(BadInput, match=r"has no multicoil_train to tune or train on"):
         open_data(tmp_path, split="train")
     assert open_data(tmp_path, split="val")[0].id == open_data(tmp_path)[0].id == "v:0"
     fastmri.write_volume(tmp_path / "a.h5", made_slices("a"))
@@ -314,3 +315,13 @@ def test_what_has_references_is_evaluated_of_a_folder_of_fastmri(tmp_path, capsy
     assert {item.volume for item in open_data(tmp_path)} == {"file1"}
     assert "multicoil_val beside it is taken" in capsys.readouterr().err
     assert {item.volume for item in open_data(tmp_path / "multicoil_test")} == {"file0"}
+
+
+def test_a_folder_of_the_name_of_a_drawn_source_is_told_from_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    say_once.cache_clear()
+    open_data("stanford", profile=PROFILES["smoke"])
+    assert capsys.readouterr().err == ""
+    (tmp_path / "stanford").mkdir()
+    open_data("stanford", profile=PROFILES["smoke"])
+    assert capsys.readouterr().err == "stanford is drawn; ./stanford is the folder\n"

@@ -4,8 +4,11 @@ import errno
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
+import torch
 
 from helpers import files
 from helpers.files import written_aside
@@ -46,3 +49,10 @@ def test_where_the_file_system_knows_no_locks_everybody_goes_on(tmp_path, monkey
     for _ in range(2):
         files.claimed(tmp_path / "t.csv")()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_checkpoint_that_does_not_fit_is_an_error_of_the_system(monkeypatch):
+    """That of PyTorch, which writes to a path, would not say that the disk is full."""
+    monkeypatch.setattr(files, "written_aside", lambda path: nullcontext(Path("/dev/full")))
+    with pytest.raises(OSError, match="No space left"):
+        files.save_aside(Path("fit.pt"), {"weights": torch.zeros(2**16)})

@@ -105,6 +105,12 @@ def test_a_gradient_that_hangs_is_ended_too(reader, measured):
     limited.end()
 
 
+def test_more_seconds_than_a_clock_has_are_no_limit(measured):
+    limited = Limited(ZERO_FILLED, 1e12)
+    assert torch.equal(limited(*measured), methods.load(ZERO_FILLED)(*measured))
+    limited.end()
+
+
 def test_what_hangs_is_ended_and_begun_anew(reader, measured):
     reader(SOURCE, "limits_one")
     limited = Limited("limits_one:sleeps", 1)

@@ -228,6 +228,8 @@ def test_overrides_fix_what_the_subject_would_choose(source, overrides, acquisit
         lambda: scanner.draw_volume("knee", 0, SMOKE, snr=float("nan")),
         lambda: scanner.draw_volume("knee", 0, SMOKE, coils=0),
         lambda: scanner.draw_volume("knee", 0, SMOKE, age=40),
+        lambda: scanner.draw_volume("knee", 0, SMOKE, slices=scanner.MOST + 1),
+        lambda: scanner.Synthetic("knee", slices=scanner.MOST // 2 + 1, profile=SMOKE),
         lambda: scanner.Synthetic("knee", volumes=0, profile=SMOKE),
         lambda: scanner.Synthetic("heart", profile=SMOKE),
     ],
@@ -245,6 +247,14 @@ def test_synthetic_sets_are_sequences_of_slices():
     assert same(items[2], volume[1]) and same(items[-1], volume[3])
     with pytest.raises(IndexError):
         items[4]
+
+
+@pytest.mark.parametrize(("source", "seed", "split"), [("brain", 7, "test"), ("knee", 254, "train")])
+def test_the_last_slices_of_the_largest_volumes_can_be_drawn(source, seed, split):
+    """Of a head so high that no finding shows, and of a knee that ends soon."""
+    subject = scanner.Subject(source, seed, SMOKE, split)
+    for number in (0, scanner.MOST - 1):
+        assert subject.slice(number, scanner.MOST).target.max() > 5e-5
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """What a network learns from: measurements and references that follow from the step alone."""
 
+import h5py
 import pytest
 import torch
 from torch.testing import assert_close
@@ -11,6 +12,7 @@ from helpers.mri.fourier import center_crop, fft2c, ifft2c
 from helpers.mri.noise import scale
 from helpers.mri.rss import rss
 from helpers.profiles import PROFILES
+from helpers.training import validation
 from helpers.training.data import BLOCK, Drawn, Files, Stream, band, blocks_of, compressed, example, flipped
 
 SMOKE = PROFILES["smoke"]
@@ -112,3 +114,19 @@ def test_a_folder_is_trained_on_in_a_new_order_every_time_round(tmp_path):
     assert all(sorted(order) == ["a", "b", "c"] for order in orders) and len(set(map(tuple, orders))) > 1
     with pytest.raises(BadInput, match="one folder"):
         blocks_of(["knee", str(tmp_path)], SMOKE, 0, True)
+
+
+def test_slices_of_zeros_are_left_out_and_volumes_of_zeros_are_passed_over(tmp_path, capsys):
+    for name, kept in (("a", 1), ("b", 0)):
+        path = tmp_path / f"{name}.h5"
+        fastmri.write_volume(path, draw_volume("knee", 0, SMOKE, slices=2))
+        with h5py.File(path, "a") as file:
+            file["kspace"][kept:] = 0
+    blocks = Stream(Files(str(tmp_path)), blocks=2).at(0)
+    assert sorted(map(len, blocks)) == [0, 1]
+    assert f"{tmp_path / 'a.h5'}: all zero, and so left out, is slice 1" in capsys.readouterr().err
+    for step in range(4):
+        assert example(blocks, (0, step)).kspace.any()
+    with pytest.raises(BadInput, match="nothing but zeros"):
+        example([[]], (0, 0))
+    assert len(list(validation.referenced("a", fastmri.FastMRI(tmp_path / "a.h5")))) == 1

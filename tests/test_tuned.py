@@ -9,6 +9,7 @@ from helpers import methods
 from helpers.__main__ import main
 from helpers.attacks.known import differentiable
 from helpers.data import open_data
+from helpers.errors import say_once
 from helpers.experiments import pathologies
 from helpers.methods import depends, load, tuned
 from helpers.profiles import profile
@@ -47,6 +48,13 @@ def test_a_slice_of_the_folder_is_loaded_with_its_weight_wherever_methods_are_ma
     assert load("tv", item, lam=1.0).keywords["lam"] == 1.0
     assert load("sigpy-tv", item).keywords["lam"] == LAM
     assert load("wavelet", item).keywords["lam"] == tuned("wavelet", "knee")["lam"]
+
+
+def test_the_command_that_finds_a_weight_can_be_pasted(scans, capsys):
+    scans.rename("my scans")
+    say_once.cache_clear()
+    load("tv", open_data("my scans")[0])
+    assert f"helpers tune tv --data '{scans.with_name('my scans')}' finds" in capsys.readouterr().err
 
 
 def test_tables_depend_on_it_whether_the_folder_a_part_or_a_whole_of_it_is_named(scans):

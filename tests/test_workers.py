@@ -112,6 +112,14 @@ def test_a_scheduler_that_is_lost_is_a_sentence(cluster):
             os.kill(scheduler, signal.SIGKILL)
 
 
+@pytest.mark.parametrize("address", ["nonsense", "", ":", "foo://x"])
+def test_what_is_no_address_is_told_before_a_client_is_made(monkeypatch, address):
+    """Which would hang for a minute when it is deleted."""
+    monkeypatch.setattr("distributed.Client", None)
+    with pytest.raises(BadInput, match=f"no dask scheduler answers at {address}; give the address"):
+        list(Workers(scheduler=address).results(doubled, [(0, (0,))]))
+
+
 def test_a_scheduler_that_does_not_answer_is_a_sentence(monkeypatch):
     monkeypatch.setattr("helpers.experiments.workers.PATIENCE", 1)
     with pytest.raises(BadInput, match="no dask scheduler answers at tcp://127.0.0.1:9"):

@@ -30,7 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", type=Path, metavar="OUT", help="folder to write to; made where it is not there")
     parser.add_argument("--source", default="knee", choices=scanner.SOURCES, help="what is scanned (default: knee)")
     parser.add_argument("--volumes", type=COUNT, help="number of volumes (default: the profile's)")
-    parser.add_argument("--slices", type=COUNT, default=4, help="neighboring slices of each volume (default: 4)")
+    words = f"neighboring slices of each volume, at most {scanner.MOST} (default: 4)"
+    parser.add_argument("--slices", type=COUNT, default=4, help=words)
     parser.add_argument("--profile", default="laptop", choices=PROFILES, help="size of the scans (default: laptop)")
     parser.add_argument("--split", default="test", choices=FOLDERS, help="set that the subjects are of (default: test)")
     parser.add_argument(

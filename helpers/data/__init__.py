@@ -10,7 +10,7 @@ from helpers.data.slice import Box, Slice
 from helpers.errors import BadInput, say_once
 from helpers.profiles import PROFILES, Profile
 
-__all__ = ["Box", "FastMRI", "Joined", "MRIData", "Slice", "default_acquisition", "filled", "open_data"]
+__all__ = ["Box", "FastMRI", "Joined", "MRIData", "Slice", "default_acquisition", "filled", "open_data", "say_left_out"]
 
 DRAWN = ("knee", "brain", "stanford")
 FOLDERS = {"train": "multicoil_train", "validation": "multicoil_val", "test": "multicoil_test"}
@@ -67,6 +67,8 @@ def open_data(
     if str(name) in DRAWN:
         from helpers.data.scanner import Synthetic
 
+        if Path(name).exists():
+            say_once(f"{name} is drawn; ./{name} is the folder")
         count = {"volumes": volumes or profile.volumes, "slices": slices or profile.slices}
         return Synthetic(str(name), split=split, profile=profile, **count)
     path = Path(name)
@@ -95,10 +97,15 @@ def filled(places: Iterable[tuple[Sequence[Slice], int]]) -> Iterator[tuple[Sequ
         read.add(item.path)
         yield data, index, item
     for errors in (lost[path] for path in lost if path in read):
-        numbers = ", ".join(str(error.number) for error in errors)
-        say_once(f"{errors[0].path}: all zero, and so left out, is slice {numbers}")
+        say_left_out(errors)
     if nothing := [errors[0] for path, errors in lost.items() if path not in read]:
         raise nothing[0]
+
+
+def say_left_out(errors: Sequence[Empty]) -> None:
+    """Say, once, which slices of a file are left out."""
+    numbers = ", ".join(str(error.number) for error in errors)
+    say_once(f"{errors[0].path}: all zero, and so left out, is slice {numbers}")
 
 
 def _volumes(path: Path, split: str) -> list[tuple[Path, bool]]:
@@ -121,6 +128,9 @@ def _volumes(path: Path, split: str) -> list[tuple[Path, bool]]:
     except OSError as error:
         raise BadInput(f"{path} may not be read; ask its owner for permission") from error
     found = [(file, is_ismrmrd(names)) for file in files if (names := keys(file)) & {"kspace", "dataset"}]
+    if not found and any((path / each).is_dir() for each in {*FOLDERS.values()} - {inner.name}):
+        purpose = " to tune or train on" if split == "train" else ""
+        raise BadInput(f"{path} has no {inner.name}{purpose}; put volumes there, or name the folder of some")
     if not found:
         raise BadInput(f"{path} holds no volume; name a folder of .h5 files with k-space, or one with {inner.name}")
     return found

@@ -32,7 +32,7 @@ SNR = {"PD": (30, 100), "PDFS": (15, 45), "CUBE": (10, 25), "T1": (20, 80), "T2"
 TRAINING_SNR = (15, 250)
 # where the middle of a volume lies across the slices, in mm, and how far apart slices are
 MIDDLE = {"coronal": (0, 16), "sagittal": (-26, 26), "axial": (-36, -10), "brain": (-42, 54)}
-MOST = 50  # slices of a volume that are taken: more reach beyond the subject
+MOST = 16  # slices of a volume: more reach beyond some knee
 PREFIX = {"coronal": "COR", "sagittal": "SAG", "axial": "AX"}
 SPACING = {"knee": (2.8, 3.6), "brain": (4.5, 6), "stanford": (1.5, 2.5)}
 FIELD_OF_VIEW = {"knee": (135, 150), "brain": (185, 255), "stanford": (150, 165)}
@@ -151,10 +151,14 @@ def draw_volume(
     noisy data, in units like fastMRI's (maxima about 1e-4 to 1e-3). snr is the 90th percentile of the noise-free target
     over the standard deviation of the target's background. Bad values raise BadInput.
     """
-    if not isinstance(slices, int) or slices < 1:
-        raise BadInput(f"a volume has at least one slice, not {slices!r}")
+    _check_slices(slices, MOST)
     subject = Subject(source, seed, profile, split, **overrides)
     return [subject.slice(number, slices, pathology) for number in range(slices)]
+
+
+def _check_slices(slices: int, most: int) -> None:
+    if not isinstance(slices, int) or not 1 <= slices <= most:
+        raise BadInput(f"of a drawn volume 1 to {most} slices can be taken, not {slices!r}")
 
 
 @lru_cache(maxsize=4)
@@ -182,8 +186,9 @@ class Synthetic(Sequence):
         slices: int = 2,
         profile: Profile = PROFILES["laptop"],
     ):
-        if volumes < 1 or not 1 <= slices <= MOST:
-            raise BadInput(f"a drawn set has volumes of 1 to {MOST} slices each, not {volumes} of {slices}")
+        if volumes < 1:
+            raise BadInput(f"a drawn set has at least one volume, not {volumes}")
+        _check_slices(slices, MOST // 2)
         self.source, self.split, self.volumes, self.slices, self.profile = source, split, volumes, slices, profile
         _subject(source, 0, profile, split)
 

@@ -84,6 +84,7 @@ class Workers:
     def _client(self) -> Iterator["Client"]:
         import dask
         from distributed import Client, LocalCluster  # imported here: a machine that computes alone may lack it
+        from distributed.comm import get_address_host_port
 
         logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what is wrong is said in a sentence
         with ExitStack() as stack:
@@ -94,6 +95,8 @@ class Workers:
                 stack.enter_context(dask.config.set({"distributed.nanny.pre-spawn-environ": MEMORY | THREADS}))
                 where = stack.enter_context(LocalCluster(n_workers=self.jobs, processes=True, **options))
             try:
+                if self.scheduler is not None:
+                    get_address_host_port(where)  # a Client of what is no address hangs when it is deleted
                 client = stack.enter_context(Client(where, timeout=PATIENCE, set_as_default=False))
             except (OSError, ValueError, TimeoutError) as error:
                 raise BadInput(

@@ -12,6 +12,7 @@ from functools import partial
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
+from shlex import quote
 
 from torch import Tensor
 
@@ -136,7 +137,7 @@ def tuned_on(name: str, item: Slice) -> str:
         return found
     folder = path.parent.parent if path.parent.name in FOLDERS.values() else path.parent
     words = f"{name} runs on {folder} with the weight that was tuned on drawn slices ({item.source})"
-    say_once(f"{words}; python -m helpers tune {entry.weight} --data {folder} finds one for these")
+    say_once(f"{words}; python -m helpers tune {entry.weight} --data {quote(str(folder))} finds one for these")
     return item.source
 
 

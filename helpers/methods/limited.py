@@ -11,7 +11,7 @@ from functools import lru_cache
 from io import BytesIO
 from math import prod
 from queue import Empty, Queue
-from threading import Thread
+from threading import TIMEOUT_MAX, Thread
 from typing import BinaryIO
 from weakref import finalize
 
@@ -95,7 +95,7 @@ class Limited:
         asking.start()
         images = prod(arrays[0].shape[:-3])
         try:
-            answer = answers.get(timeout=self.seconds * images)
+            answer = answers.get(timeout=min(self.seconds * images, TIMEOUT_MAX / 2))  # beside it the time of now
         except Empty:
             self.end()
             raise BadInput(f"{self.name} took longer than {self.seconds:g} s and was ended") from None

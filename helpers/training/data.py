@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from helpers.data import DRAWN, open_data
+from helpers.data import DRAWN, open_data, say_left_out
+from helpers.data.fastmri import Empty
 from helpers.data.scanner import draw_volume
 from helpers.data.slice import Slice
 from helpers.errors import BadInput
@@ -136,6 +137,9 @@ def example(blocks: Sequence[Sequence[Slice]], key: Sequence[int], batch: int = 
     rows of the image (exact: a mask along kx acts on each row alone), which is cheaper than the whole readout.
     """
     rng = np.random.default_rng([*key, 3])
+    blocks = [block for block in blocks if block]
+    if not blocks:
+        raise BadInput("the volumes to train on hold nothing but zeros; give other data")
     block = blocks[rng.integers(len(blocks))]
     picked = rng.choice(len(block), size=batch, replace=batch > len(block))
     chosen = [block[index] for index in picked]
@@ -214,5 +218,9 @@ def _resized(size: Profile, factor: float, oversampled: bool) -> Profile:
 
 
 def _read(folder: str, index: int) -> list[Slice]:
-    """One slice of a folder, as a list, since a drawn part holds several."""
-    return [open_data(folder, split="train")[index]]
+    """One slice of a folder, as a list, since a drawn part holds several, and one that is all zero is left out."""
+    try:
+        return [open_data(folder, split="train")[index]]
+    except Empty as error:
+        say_left_out([error])
+        return []

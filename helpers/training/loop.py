@@ -17,7 +17,7 @@ from tqdm import tqdm
 from helpers import networks
 from helpers.data import open_data
 from helpers.errors import BadInput
-from helpers.files import written_aside
+from helpers.files import save_aside, written_aside
 from helpers.networks import zoo
 from helpers.profiles import profile
 from helpers.training import validation
@@ -179,7 +179,7 @@ class Training:
     def _also(self, state: Mapping[str, Tensor]) -> list[float]:
         """Mean SSIM, over the whole image and inside the object, on the data that nothing depends on."""
         network = zoo.assembled(self.recipe.architecture, state, self.recipe.name)
-        rows = validation.measured(network, open_data(self.run.also))
+        rows = validation.measured(network, validation.referenced(self.run.also, open_data(self.run.also)))
         return [round(float(rows[score].mean()), 6) for score in ("ssim", "ssim_object")]
 
     def _scores(self, state: Mapping[str, Tensor]) -> dict:
@@ -195,7 +195,7 @@ class Training:
         return bool(flag.item())
 
     def save(self) -> None:
-        """Write the checkpoint, aside first: a kill leaves the old one or the new one."""
+        """Write the checkpoint."""
         if self.rank == 0:
             kept = {
                 "recipe": self.recipe.plain(),
@@ -204,8 +204,7 @@ class Training:
                 "average": self.average.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
             }
-            with written_aside(self.checkpoint) as part:
-                torch.save(kept, part)
+            save_aside(self.checkpoint, kept)
 
     def _look_ahead(self) -> None:
         """Read what the first validation needs before the first step, which would be lost where something is wrong."""

@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 
 from helpers import methods, stats
-from helpers.data import open_data
+from helpers.data import filled, open_data
 from helpers.data.slice import Slice
 from helpers.errors import BadInput
 from helpers.experiments import evaluate
@@ -26,10 +26,10 @@ def held_out(data: Sequence[str], size: str, volumes: int = 20) -> dict[str, lis
     return {name: list(referenced(name, open_data(name, **options))) for name in data}
 
 
-def referenced(name: str, slices: Iterable[Slice]) -> Iterator[Slice]:
+def referenced(name: str, slices: Sequence[Slice]) -> Iterator[Slice]:
     """Those that have a reference; BadInput at the end where none has, name: what they are of."""
     found = 0
-    for item in slices:
+    for *_, item in filled((slices, index) for index in range(len(slices))):
         if item.target is not None:
             found += 1
             yield item
@@ -37,7 +37,7 @@ def referenced(name: str, slices: Iterable[Slice]) -> Iterator[Slice]:
         raise BadInput(f"no slice of {name} has a reference, so that nothing can be validated on it; give other data")
 
 
-def measured(network: methods.Method, slices: Sequence[Slice]) -> pd.DataFrame:
+def measured(network: methods.Method, slices: Iterable[Slice]) -> pd.DataFrame:
     """One row a slice: the network's scores, each under its volume's mask (4x random lines, center 8 %, seed 0)."""
     with torch.no_grad():
         return evaluate.table(evaluate.rows({"network": network}, slices))

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from helpers.errors import BadInput
-from helpers.files import written_aside
+from helpers.files import save_aside
 from helpers.mri.rss import rss
 from helpers.untrained.generators import GENERATORS
 from helpers.untrained.problem import Problem, Settings
@@ -247,9 +247,8 @@ class Fitting:
         return parts | {"scale": self.scale, "rows": [rows.start, rows.stop]}
 
     def write(self, path: Path) -> None:
-        """Write a checkpoint, aside first: a kill leaves the old one or the new one."""
-        with written_aside(path) as part:
-            torch.save({"state": self.state(), "progress": vars(self.progress)}, part)
+        """Write a checkpoint."""
+        save_aside(path, {"state": self.state(), "progress": vars(self.progress)})
 
     def read(self, path: Path) -> None:
         """Go on from a checkpoint; BadInput where it is none of this fit."""

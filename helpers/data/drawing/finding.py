@@ -28,7 +28,7 @@ def add_findings(
     for site in sites:
         change = np.abs(site.coverage * (site.signal - result))
         peak = change.max()
-        if peak >= visible:
+        if peak > 0 and peak >= visible:  # both are 0 where hardly anything is left of the subject
             result = result + site.coverage * (site.signal - result)
             shown.append((site.label, change > 0.25 * peak))
     return result, shown
