@@ -16,7 +16,7 @@ from made import made_slices
 from PIL import Image
 
 from helpers import files, methods
-from helpers.__main__ import main
+from helpers.__main__ import main, parse
 from helpers.data import FastMRI, fastmri, open_data
 
 REAL = Path(__file__).parents[2] / "shared" / "real"
@@ -59,6 +59,33 @@ def test_methods_are_listed(capsys):
     assert all(row["family"] and row["what"] for row in rows)
     assert main(["methods"]) == 0
     assert "zero-filled" in capsys.readouterr().out
+
+
+def test_the_default_of_a_name_with_spaces_can_be_copied(capsys):
+    assert main(["audit", "-h"]) == 0
+    assert "(default: 'sense, complex image' sense wavelet" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["transfer", "--methods", "zero-filled", "--volumes", "1"],
+        ["shifts", "--shift", "site", "--families", "zero-filled"],
+        ["features", "--only", "pathologies", "--families", "zero-filled"],
+        ["features", "--only", "maps", "--methods", "tv"],
+    ],
+)
+def test_what_no_notebook_measured_is_not_measured_as_published(words, capsys):
+    assert main([*words, "--protocol", "published", "--profile", "smoke"]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err == "the published protocol has none of these methods\n"
+
+
+def test_strengths_and_methods_given_twice_are_measured_once():
+    args = parse(
+        ["transfer", "--eps", "0.02", "0.020", "--methods", "tv", "unet", "tv", "--protocol", *["corrected"] * 2]
+    )
+    assert (args.eps, args.methods, args.protocol) == ([0.02], ["tv", "unet"], ["corrected"])
 
 
 def test_help_names_defaults_and_an_example(capsys):

@@ -1,6 +1,7 @@
 """`evaluate` and `tune` at the command line: a reader's own method, resumption, and what is kept where."""
 
 import json
+import shlex
 import sys
 from dataclasses import replace
 
@@ -233,6 +234,35 @@ def test_of_a_batch_only_slices_that_fail_are_lost(reader, capsys):
     words = ["--data", "knee", "--profile", "smoke", "--volumes", "1", "--slices", "4", "--batch", "4"]
     assert main(["evaluate", name, *words, "--table", "t.csv"]) == 1
     assert "1 of 4 slices are lost" in capsys.readouterr().err and len(pd.read_csv("t.csv")) == 3
+
+
+def test_one_method_that_loses_everything_takes_no_other_with_it(mine, capsys):
+    words = ["--data", "knee", *SMALL, "--slices", "1", "--json"]
+    assert main(["evaluate", "mine:broken", "zero-filled", *words]) == 1
+    out, err = capsys.readouterr()
+    assert [json.loads(line)["method"] for line in out.splitlines()] == ["zero-filled"]
+    assert "mine:broken: 2 of 2 slices are lost" in err
+    assert main(["evaluate", "mine:broken", *words]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and "ZeroDivisionError" in err.splitlines()[-1]
+
+
+def test_what_is_given_twice_is_measured_once(mine, capsys):
+    words = ["--data", "knee", "knee", *SMALL, "--slices", "1", "--seed", "1", "0", "1", "--table", "a table.csv"]
+    assert main(["evaluate", "zero-filled", "zero-filled", *words]) == 0
+    assert len(pd.read_csv("a table.csv")) == 4
+    command = shlex.split(json.loads((mine / "a table.json").read_text())["command"])
+    assert command[3:7] == ["evaluate", "zero-filled", "--data", "knee"] and command[-1] == "a table.csv"
+    assert command[-5:-2] == ["--seed", "1", "0"]
+
+
+def test_the_command_that_tunes_can_be_run_again(mine, monkeypatch):
+    monkeypatch.setattr(methods, "TUNED", mine / "tuned.json")
+    monkeypatch.setattr(tuning.sweep, "__defaults__", ((0.1,), 0, ()))
+    assert main(["tune", "tv", "--profile", "smoke", "--volumes", "1", "--seed", "3", "--table", "a table.csv"]) == 0
+    for made in (json.loads((mine / "a table.json").read_text()), methods.tuned("tv", "knee")):
+        assert shlex.split(made["command"])[-4:] == ["--seed", "3", "--table", "a table.csv"]
+    assert main(["tune", "tv", "--limit", "5"]) == 2, "it would do nothing"
 
 
 def test_a_readers_scan_is_reconstructed_with_what_was_tuned_on_it_or_it_is_said(tmp_path, monkeypatch, capsys):

@@ -27,6 +27,7 @@ def test_a_look_every_so_many_steps_with_its_scores(whole):
     assert rows["step"].tolist() == [20, 40, 60] and set(rows["method"]) == {"convdecoder"}
     assert rows[["loss", "held_loss", "ssim", "psnr", "ssim_object", "seconds"]].notna().all(axis=None)
     assert made["command"].startswith("python -m helpers fit convdecoder --data knee --slice 0") and made["n"] == 3
+    assert "--seed 0" in made["command"]
 
 
 def test_a_killed_fit_goes_on_from_its_checkpoint_to_the_same_numbers(whole, tmp_path, monkeypatch, capsys):

@@ -107,6 +107,19 @@ def test_a_table_loses_nothing(scan, capsys, command):
     refused(scan, capsys, *TABLES[command], "--table", "scan.h5")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--table", "z.csv", "--ranking", "z.json"],
+        ["--table", "z.csv", "--ranking", "./z.csv"],
+        ["--table", "z.csv", "--ranking", "z.tsv"],
+        ["--ranking", "z.json"],
+    ],
+)
+def test_a_ranking_and_a_table_are_four_files(scan, capsys, words):
+    assert "one would be lost" in refused(scan, capsys, "shifts", "--profile", "smoke", *words)
+
+
 def test_a_card_of_a_network_is_no_origin_of_a_table(root, scan, capsys):
     card = (root / "zoo" / "unet-knee.json").read_bytes()
     (scan / "unet-knee.json").write_bytes(card)

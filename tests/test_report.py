@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from helpers.__main__ import main
+from helpers.commands import report as command
 from helpers.experiments import report
 from helpers.experiments.report import Tried
 from helpers.findings import cards
@@ -168,6 +169,34 @@ def test_nobody_elses_folder_is_written_to(made, monkeypatch, capsys):
     assert main(["report", "mine:counts", *QUICK, "--out", "theirs"]) == 2
     assert "is not empty" in capsys.readouterr().err.splitlines()[-1]
     assert [path.name for path in (made / "theirs").iterdir()] == ["report.html"]
+
+
+HELD = """
+import sys, time
+from pathlib import Path
+from helpers.files import claimed
+held = claimed(Path(sys.argv[1]))
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+def test_two_processes_do_not_go_on_with_one_report(reader, tmp_path, monkeypatch, capsys):
+    name, mark = reader(SOURCE, function="counts"), tmp_path / "both" / "report.json"
+    monkeypatch.setattr(report, "tried", lambda *_: FAST)
+    monkeypatch.setattr(report, "plan", lambda *_: {})  # nothing to measure
+    mark.parent.mkdir()
+    words = ["report", name, *QUICK, "--out", "both"]
+    with subprocess.Popen([sys.executable, "-c", HELD, str(mark)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        with monkeypatch.context() as patch:
+            patch.setattr(command, "_check_folder", lambda args: None)  # both have looked before one began
+            assert main(words) == 2 and not mark.exists()
+        assert "another process goes on with both" in capsys.readouterr().err.splitlines()[-1]
+        other.kill()
+    (mark.parent / ".report.json.lock").unlink()
+    assert main(words) == 2 and "nothing was measured" in capsys.readouterr().err.splitlines()[-1]
+    assert [path.name for path in mark.parent.iterdir()] == ["report.json"], "no lock is left"
 
 
 @pytest.mark.skipif(os.geteuid() == 0 and not os.path.exists("/proc/mounts"), reason="needs Linux")

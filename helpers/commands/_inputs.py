@@ -1,7 +1,7 @@
 """What several commands are given: numbers, a device, files of k-space, and the slices of them that are asked for."""
 
 import math
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import Action, ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Sequence
 
 import torch
@@ -25,6 +25,7 @@ def whole(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
     return number
 
 
+NO_METHODS = "the published protocol has none of these methods"  # so that there is nothing to measure
 COUNT, INDEX, SEED = whole(1), whole(0), whole(0, 2**32 - 1)
 
 
@@ -37,6 +38,16 @@ def positive(text: str) -> float:
     if not 0 < value < math.inf:
         raise ArgumentTypeError(f"must be a number above 0, not {text[:40]!r}")
     return value
+
+
+class Once(Action):
+    """Of an option that takes several values: what is given twice counts once, where it came first."""
+
+    def __call__(self, parser: ArgumentParser, found: Namespace, values: list, option: str | None = None) -> None:
+        setattr(found, self.dest, list(dict.fromkeys(values)))
+
+
+EACH_ONCE = {"nargs": "+", "action": Once}
 
 
 def usable(name: str) -> torch.device:

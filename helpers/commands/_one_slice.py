@@ -7,7 +7,7 @@ from pathlib import Path
 
 from helpers import __version__, methods
 from helpers.commands import _outputs
-from helpers.commands._inputs import COUNT, SEED, add_workers, usable
+from helpers.commands._inputs import COUNT, EACH_ONCE, SEED, add_workers, usable
 from helpers.data import default_acquisition
 from helpers.data.slice import Slice
 from helpers.experiments import transfer
@@ -28,9 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser, volumes: int, chosen: Sequenc
     parser.add_argument("--acquisition", help='of the slices, "" for any (default: CORPD_FBK of knees, else any)')
     parser.add_argument("--volumes", type=COUNT, default=volumes, help=f"one slice of each (default: {volumes})")
     parser.add_argument("--profile", default="laptop", choices=PROFILES, help="size of drawn slices (default: laptop)")
-    parser.add_argument(
-        "--methods", nargs="+", default=chosen, help=f"names or MODULE:FUNCTION (default: {' '.join(chosen)})"
-    )
+    words = f"names or MODULE:FUNCTION (default: {shlex.join(chosen)})"
+    parser.add_argument("--methods", **EACH_ONCE, default=chosen, help=words)
     parser.add_argument("--seed", type=SEED, default=0, help="of masks, noise and starts (default: 0)")
     add_workers(parser)
     parser.add_argument("--table", type=Path, help="CSV of all rows, resumable")

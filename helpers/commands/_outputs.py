@@ -12,19 +12,19 @@ from helpers.errors import BadInput
 
 MARK = "made_by"  # what files carry that are not text, so that they may be overwritten
 MAKER = "python -m helpers"
-BESIDE = "the .json beside --table"
+TABLES = ("--table", "--ranking")  # which stand for the .json beside them, too
 
 
 def check(outputs: Mapping[str, Path | None], inputs: Iterable[Path] = ()) -> None:
     """Refuse to write where something would be lost, before anything is computed.
 
-    outputs: paths by option, None where there is none; a --table stands for the .json beside it, too. inputs: files
-    that are read. BadInput for an output that is an input, another output, no plain file, a file that this package has
-    not written, or in a place where nothing can be written.
+    outputs: paths by option, None where there is none; TABLES stand for the .json beside them, too. inputs: files that
+    are read. BadInput for an output that is an input, another output, no plain file, a file that this package has not
+    written, or in a place where nothing can be written.
     """
     paths = {option: Path(path) for option, path in outputs.items() if path is not None}
-    if "--table" in paths and not paths["--table"].is_dir():
-        paths[BESIDE] = paths["--table"].with_suffix(".json")
+    tables = {f"the .json beside {option}": paths[option] for option in TABLES if option in paths}
+    paths |= {option: table.with_suffix(".json") for option, table in tables.items() if not table.is_dir()}
     inputs = [Path(path) for path in inputs]
     options = list(paths)
     for position, option in enumerate(options):
@@ -35,7 +35,7 @@ def check(outputs: Mapping[str, Path | None], inputs: Iterable[Path] = ()) -> No
             raise BadInput(f"{taken[0]} and {option} are both {path}, and one would be lost; write to two files")
         if (path.exists() or path.is_symlink()) and not path.is_file():
             raise BadInput(f"{option} {path} is no plain file; write to another one")
-        if path.is_file() and option != "--table" and not _ours(path, paths.get("--table")):
+        if path.is_file() and option not in TABLES and not _ours(path, tables.get(option)):
             raise BadInput(f"{option} {path} is there and not of this command; remove it or write to another file")
         writable(option, path)
 

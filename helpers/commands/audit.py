@@ -9,7 +9,7 @@ from functools import partial
 
 from helpers import stats
 from helpers.commands import _one_slice, show
-from helpers.commands._inputs import positive
+from helpers.commands._inputs import EACH_ONCE, Once, positive
 from helpers.data.slice import Slice
 from helpers.experiments import audit, transfer
 from helpers.experiments.tables import measured
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--eps",
         type=positive,
-        nargs="+",
+        **EACH_ONCE,
         default=audit.EPS,
         help=f"strengths (default: {' '.join(map(str, audit.EPS))})",
     )
@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--through",
         type=positive,
         nargs="*",
+        action=Once,
         default=transfer.EPS,
         help="strengths of the matrix, through the smaller of which its attack comes to those of --eps"
         f" (default: {' '.join(map(str, transfer.EPS))})",

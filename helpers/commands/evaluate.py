@@ -19,8 +19,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from helpers import __version__, methods, stats
-from helpers.commands import _outputs, show
-from helpers.commands._inputs import COUNT, SEED, add_workers, usable
+from helpers.commands import _outputs, show, told
+from helpers.commands._inputs import COUNT, EACH_ONCE, SEED, add_workers, usable
 from helpers.data import DRAWN, Slice, filled, open_data
 from helpers.errors import BadInput
 from helpers.experiments import evaluate
@@ -34,16 +34,15 @@ DRAWN_LIMITS = {"volumes": 20, "slices": 2}  # there is no end of drawn slices
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("methods", nargs="+", metavar="METHOD", help="names, or MODULE:FUNCTION for your own")
-    parser.add_argument(
-        "--data", nargs="+", default=["knee", "brain"], help="sources, files or folders (default: knee brain)"
-    )
+    parser.add_argument("methods", **EACH_ONCE, metavar="METHOD", help="names, or MODULE:FUNCTION for your own")
+    words = "sources, files or folders (default: knee brain)"
+    parser.add_argument("--data", **EACH_ONCE, default=["knee", "brain"], help=words)
     parser.add_argument(
         "--volumes", type=COUNT, help="at most so many of each of --data (default: 20 if drawn, else all)"
     )
     parser.add_argument("--slices", type=COUNT, help="at most so many of each volume (default: 2 if drawn, else all)")
     parser.add_argument("--profile", default="laptop", choices=PROFILES, help="size of drawn slices (default: laptop)")
-    parser.add_argument("--seed", type=SEED, nargs="+", default=[0], help="seeds of the masks (default: 0)")
+    parser.add_argument("--seed", type=SEED, **EACH_ONCE, default=[0], help="seeds of the masks (default: 0)")
     words = "slices of one volume that are reconstructed at once (default: 1 on a processor, 8 elsewhere)"
     parser.add_argument("--batch", type=COUNT, help=words)
     add_workers(parser)
@@ -70,23 +69,14 @@ def run(args: argparse.Namespace) -> int:
     table.finish(ordered=True)
     if without := [data for data in args.data if data not in scored]:
         raise BadInput(f"nothing to score: no slice of {', '.join(without)} has a target")
-    code = told(lost, table.rows["method"].value_counts())
+    have = table.rows["method"].value_counts().reindex(args.methods, fill_value=0)
+    code = told(lost, {name: len(each) + have[name] for name, each in lost.items()}, have.sum())
     for sentence in evaluate.worse_than_nothing(table.rows):
         print(sentence, file=sys.stderr)
     place = {name: number for number, name in enumerate(args.methods)}  # others, which the table has too, come last
     rows = table.rows.sort_values("method", key=lambda name: name.map(place), kind="stable")
     show(stats.summary(rows, ["source", "method"]).to_dict("records"), args.json)
     return code
-
-
-def told(lost: Mapping[str, Sequence[str]], have: Mapping[str, int]) -> int:
-    """Say which methods have lost slices, and why the first; the exit code, or BadInput where one has lost all."""
-    for name, sentences in lost.items():
-        if name not in have:
-            raise BadInput(sentences[0])
-        whole = len(sentences) + have[name]
-        print(f"{name}: {len(sentences)} of {whole} slices are lost; the first: {sentences[0]}", file=sys.stderr)
-    return int(bool(lost))
 
 
 def opened_data(args: argparse.Namespace) -> dict[str, Sequence[Slice]]:
@@ -167,13 +157,14 @@ def one(
 
 def known(args: argparse.Namespace) -> Table:
     """The table with what was measured so far; rows of methods that have changed since are measured anew."""
-    command = f"python -m helpers evaluate {shlex.join(args.methods)} --data {shlex.join(args.data)}"
-    given = [f" --{name} {getattr(args, name)}" for name in DRAWN_LIMITS if getattr(args, name) is not None]
-    command += f"{''.join(given)} --profile {args.profile} --seed {' '.join(map(str, args.seed))} --table {args.table}"
+    words = ["python", "-m", "helpers", "evaluate", *args.methods, "--data", *args.data]
+    for name in DRAWN_LIMITS:
+        words += [] if getattr(args, name) is None else [f"--{name}", str(getattr(args, name))]
+    words += ["--profile", args.profile, "--seed", *map(str, args.seed), "--table", str(args.table)]
     return Table(
         args.table,
         KEYS,
-        lambda n: provenance(command, args.seed, n, args.device),
+        lambda n: provenance(shlex.join(words), args.seed, n, args.device),
         {"profile": args.profile, "code": __version__},
         {name: methods.depends(name, args.data) for name in args.methods},
     )

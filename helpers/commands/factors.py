@@ -12,6 +12,7 @@ from functools import partial
 
 from helpers import stats
 from helpers.commands import _one_slice, show
+from helpers.commands._inputs import EACH_ONCE
 from helpers.data.slice import Slice
 from helpers.experiments import factors
 from helpers.experiments.tables import measured
@@ -21,7 +22,8 @@ from helpers.shifts.factors import FACTORS
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     _one_slice.add_arguments(parser, factors.COUNT, factors.METHODS)
-    parser.add_argument("--factors", nargs="+", default=list(FACTORS), choices=FACTORS, help="which (default: all)")
+    words = "which (default: all)"
+    parser.add_argument("--factors", **EACH_ONCE, default=list(FACTORS), choices=FACTORS, help=words)
 
 
 def run(args: argparse.Namespace) -> int:

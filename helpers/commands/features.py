@@ -11,13 +11,14 @@ thread each. Examples, all of it and your method and data:
 
 import argparse
 import shlex
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from helpers import __version__, methods, stats
 from helpers.commands import _outputs, show
-from helpers.commands._inputs import COUNT, SEED, add_workers, usable
+from helpers.commands._inputs import COUNT, EACH_ONCE, NO_METHODS, SEED, add_workers, usable
 from helpers.data.slice import Slice
 from helpers.errors import BadInput
 from helpers.experiments import detection, heat_maps, hidden, pathologies, shifts
@@ -36,15 +37,14 @@ DEPENDS = ("data", "profile", "seed")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    several = {"nargs": "+"}
-    parser.add_argument("--only", **several, default=list(EXPERIMENTS), choices=EXPERIMENTS, help="(default: all)")
+    parser.add_argument("--only", **EACH_ONCE, default=list(EXPERIMENTS), choices=EXPERIMENTS, help="(default: all)")
     protocols, families = pathologies.PROTOCOLS, " ".join(FAMILIES)
-    parser.add_argument("--protocol", **several, default=protocols, choices=protocols, help="(default: all)")
+    parser.add_argument("--protocol", **EACH_ONCE, default=protocols, choices=protocols, help="(default: all)")
     words = f"whose findings are looked at, or MODULE:FUNCTION (default: {families})"
-    parser.add_argument("--families", **several, default=FAMILIES, help=words)
+    parser.add_argument("--families", **EACH_ONCE, default=FAMILIES, help=words)
     parser.add_argument("--variants", type=COUNT, help="at most so many of each family (default: all)")
     words = f"of all other tables, or MODULE:FUNCTION (default: {' '.join(hidden.METHODS)}, and more for heat maps)"
-    parser.add_argument("--methods", **several, help=words)
+    parser.add_argument("--methods", **EACH_ONCE, help=words)
     parser.add_argument("--data", default="knee", help="a source, a file or a folder (default: knee)")
     words = "table of findings of --data as fastMRI+ has them (default: those beside its files)"
     parser.add_argument("--boxes", type=Path, help=words)
@@ -71,14 +71,29 @@ def run(args: argparse.Namespace) -> int:
     usable(args.device)
     for name in {*args.families, *(args.methods or ())} - set(FAMILIES):
         methods.load(name, source="knee")
+    wanted = [name for name in args.only if not _empty(args, name)]
+    if not wanted:
+        raise BadInput(NO_METHODS)
+    for name in [each for each in args.only if each not in wanted]:
+        print(f"{name} are left out: {NO_METHODS}", file=sys.stderr)
     lost = 0
-    for name in args.only:
+    for name in wanted:
         measure, by, score = EXPERIMENTS[name]
         table = measure(args)
         lost += len(table.lost)
         if score:
             show(stats.summary(table.rows, by, score).to_dict("records"), args.json)
     return int(lost > 0)
+
+
+def _empty(args: argparse.Namespace, name: str) -> bool:
+    """Whether an experiment has nothing to measure."""
+    if "corrected" in args.protocol:
+        return False
+    if name == "pathologies":
+        return not any(list(groups.as_published(family, "knee")) for family in args.families)
+    known = heat_maps.METHODS["published"]
+    return name == "maps" and not set(args.methods or known) & set(known)
 
 
 def in_boxes(args: argparse.Namespace) -> Table:

@@ -76,9 +76,9 @@ def run(args: argparse.Namespace) -> int:
     identity = {"identity": item.identity}
     # whatever a fit and its looks depend on: one of another mask or of other settings is no beginning of this one
     made = checksum(json.dumps([asdict(settings), args.seed, item.identity, args.look, __version__]), mask)
-    command = f"python -m helpers fit {args.method} --data {shlex.quote(args.data)}"
-    command += f" --slice {args.slice} --profile {args.profile} --steps {settings.steps} --look {args.look}"
-    command += f" --precision {settings.precision}"
+    words = ["python", "-m", "helpers", "fit", args.method, "--data", args.data, "--slice", str(args.slice)]
+    words += ["--profile", args.profile, "--seed", str(args.seed), "--steps", str(settings.steps)]
+    command = shlex.join([*words, "--look", str(args.look), "--precision", settings.precision])
 
     table = Table(
         args.table,

@@ -6,6 +6,7 @@ Example: python -m helpers noise --table results/noise.csv
 """
 
 import argparse
+import shlex
 from pathlib import Path
 
 from tqdm import tqdm
@@ -29,7 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     _outputs.check({"--table": args.table})
-    command = f"python -m helpers noise --profile {args.profile} --seed {args.seed} --table {args.table}"
+    words = ["--profile", args.profile, "--seed", str(args.seed), "--table", str(args.table)]
+    command = shlex.join(["python", "-m", "helpers", "noise", *words])
     depends = {"profile": args.profile, "seed": args.seed, "code": __version__}
     table = Table(args.table, noise_levels.KEYS, lambda n: provenance(command, args.seed, n), depends)
     have = table.have

@@ -4,6 +4,7 @@ FILE is a volume in fastMRI's HDF5 layout, an ISMRMRD scan of mridata.org, or a 
 is undersampled by a mask and its image scored against the full data; a file that is undersampled is reconstructed
 under its own mask, and scored where it carries a reference. Regularization weights are those tuned on drawings of
 the file's anatomy, on the file or its folder where `tune` has found one for these, or on --tuned-on.
+A slice on which the method fails is lost and said at the end, with exit code 1.
 Example: python -m helpers reconstruct brain.h5 --method wavelet --seed 0 1 2 3 4 --json
 """
 
@@ -22,8 +23,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from helpers import methods
-from helpers.commands import _outputs, show
-from helpers.commands._inputs import INDEX, SEED, positive, scans, usable, wanted
+from helpers.commands import _outputs, show, told
+from helpers.commands._inputs import EACH_ONCE, INDEX, SEED, positive, scans, usable, wanted
 from helpers.data import Slice, filled
 from helpers.errors import BadInput
 from helpers.experiments import evaluate
@@ -35,7 +36,7 @@ SCORES = ("ssim", "psnr", "nmse", "ssim_object", "nmse_object")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", nargs="+", metavar="FILE", help="k-space: files or folders")
+    parser.add_argument("files", **EACH_ONCE, metavar="FILE", help="k-space: files or folders")
     parser.add_argument("--method", required=True, help="a name, see python -m helpers methods, or MODULE:FUNCTION")
     kinds = (*masks.KINDS, "given")
     parser.add_argument(
@@ -44,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--acceleration", type=positive, default=4, help="all entries over measured ones (default: 4)")
     parser.add_argument("--center-fraction", type=float, default=0.08, help="fully sampled center (default: 0.08)")
     parser.add_argument(
-        "--seed", type=SEED, nargs="+", default=[0], help="seeds of the mask, one image each (default: 0)"
+        "--seed", type=SEED, **EACH_ONCE, default=[0], help="seeds of the mask, one image each (default: 0)"
     )
     parser.add_argument("--slice", type=INDEX, help="number of the slice, counted from 0 (default: all)")
     words = "source, file or folder whose tuned weights are used (default: the file's own, or else those of its source)"
@@ -72,12 +73,14 @@ def run(args: argparse.Namespace) -> int:
     _outputs.check({"--out": args.out, "--png": args.png}, {data.places[index][0] for data, index in work})
     images: list[Tensor] = []
     kept = images.append if args.out or args.png else lambda image: None
-    show(rows(args, work, device, kept), args.json)
+    lost: dict[str, list[str]] = {}
+    came = show(rows(args, work, device, kept, lost), args.json)
+    code = told(lost, {args.method: len(work)}, came)
     if args.out:
         write_images(args.out, images)
     if args.png:
         write_picture(args.png, images)
-    return 0
+    return code
 
 
 def fitted(args: argparse.Namespace) -> dict:
@@ -89,43 +92,59 @@ def fitted(args: argparse.Namespace) -> dict:
     return {}
 
 
-def rows(args: argparse.Namespace, work: list, device: torch.device, keep: Callable) -> Iterator[dict]:
-    """Reconstruct: one row an image, and each image, cropped to what is looked at, to `keep`."""
+def rows(
+    args: argparse.Namespace, work: list, device: torch.device, keep: Callable, lost: dict[str, list[str]]
+) -> Iterator[dict]:
+    """Reconstruct: one row an image, and each image to `keep`; why a slice is lost goes to `lost`."""
     total = len(work) * len(args.seed)
     with tqdm(total=total, desc=args.method, unit="image", disable=total < 2) as progress:
         for data, index, item in filled(work):
-            path, item = data.places[index][0], item.to(device)
-            check_mask(args.mask, item, path)
-            if item.target is None:
-                words = f"{path} is undersampled and has no reference: there is nothing to score against"
-                tqdm.write(words, file=sys.stderr)
-            method = methods.load(args.method, args.tuned_on or item, **fitted(args))
-            for seed in args.seed if item.mask is None else [None]:
-                mask = item.mask if seed is None else drawn(args, item, seed)
-                start = time.perf_counter()
-                image = evaluate.reconstruct(method, item, mask.to(device)).cpu()
-                seconds = time.perf_counter() - start
-                image = center_crop(image, data.image_shape(index))
-                keep(image)
-                scores = dict.fromkeys(SCORES) if item.target is None else metrics.scores(image, item.target)
-                progress.update()
-                yield {
-                    "method": args.method,
-                    "file": str(path),
-                    "slice": item.number,
-                    "seed": seed,
-                    "acceleration": masks.realized_acceleration(mask),
-                    **{name: scores[name] for name in SCORES},
-                    "seconds": seconds,
-                }
+            path, shape = data.places[index][0], data.image_shape(index)
+            try:
+                for image, row in reconstructed(args, path, item.to(device), shape):
+                    keep(image)
+                    progress.update()
+                    yield row
+            except BadInput as error:
+                lost.setdefault(args.method, []).append(f"{path}, slice {item.number}: {error}")
 
 
-def check_mask(kind: str | None, item: Slice, path: Path) -> None:
-    """BadInput where the mask that is asked for cannot be laid over this file."""
+def reconstructed(
+    args: argparse.Namespace, path: Path, item: Slice, shape: tuple[int, int]
+) -> Iterator[tuple[Tensor, dict]]:
+    """The images of one slice, cropped to what is looked at, each with its row."""
+    check_mask(args.mask, item)
+    if item.target is None:
+        words = f"{path} is undersampled and has no reference: there is nothing to score against"
+        tqdm.write(words, file=sys.stderr)
+    method = methods.load(args.method, args.tuned_on or item, **fitted(args))
+    for seed in args.seed if item.mask is None else [None]:
+        mask = item.mask if seed is None else drawn(args, item, seed)
+        start = time.perf_counter()
+        image = evaluate.reconstruct(method, item, mask.to(item.kspace.device)).cpu()
+        seconds = time.perf_counter() - start
+        image = center_crop(image, shape)
+        scores = dict.fromkeys(SCORES) if item.target is None else metrics.scores(image, item.target)
+        yield (
+            image,
+            {
+                "method": args.method,
+                "file": str(path),
+                "slice": item.number,
+                "seed": seed,
+                "acceleration": masks.realized_acceleration(mask),
+                **{name: scores[name] for name in SCORES},
+                "seconds": seconds,
+            },
+        )
+
+
+def check_mask(kind: str | None, item: Slice) -> None:
+    """BadInput where the mask that is asked for cannot be laid over this slice."""
     if kind == "given" and item.mask is None:
-        raise BadInput(f"{path} carries no mask; choose --mask random, equispaced or poisson")
+        raise BadInput("the file carries no mask; choose --mask random, equispaced or poisson")
     if kind not in (None, "given") and item.mask is not None:
-        raise BadInput(f"{path} is undersampled and cannot be measured under another mask; leave --mask out")
+        raise BadInput("the file is undersampled and cannot be measured under another mask; leave --mask out")
 
 
 def drawn(args: argparse.Namespace, item: Slice, seed: int) -> Tensor:

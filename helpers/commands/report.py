@@ -23,7 +23,7 @@ from helpers.errors import BadInput
 from helpers.experiments import notebooks, report
 from helpers.experiments.provenance import provenance
 from helpers.experiments.tables import plain
-from helpers.files import written_aside
+from helpers.files import claimed, written_aside
 from helpers.findings import audit, cards, reported
 from helpers.findings.cards import DRAWN
 from helpers.places import BOOK
@@ -54,6 +54,19 @@ def run(args: argparse.Namespace) -> int:
     words += "gradients pass" if tried.gradient else "no gradients, so that it is attacked without"
     minutes = report.seconds(sizes, tried, args.jobs) / 60
     print(f"{args.method}: {words}; this takes about {max(minutes, 2):.0f} minutes", file=sys.stderr)
+    args.out.mkdir(parents=True, exist_ok=True)
+    try:
+        release = claimed(args.out / reported.MARK)
+    except BlockingIOError:
+        raise BadInput(f"another process goes on with {args.out}; wait for it, or give another --out") from None
+    try:
+        return _made(args, tried, sizes)
+    finally:
+        release()
+
+
+def _made(args: argparse.Namespace, tried: report.Tried, sizes: dict[str, report.Size]) -> int:
+    """Measure what is missing, and write card and page; the exit code."""
     with written_aside(args.out / reported.MARK) as part:
         made_by = provenance(_command(args), args.seed, 0, args.device)
         part.write_text(json.dumps(made_by | {"of": _identity(args)}, indent=2) + "\n", "utf8")

@@ -19,7 +19,7 @@ import pandas as pd
 
 from helpers import __version__, methods, stats
 from helpers.commands import _outputs, show
-from helpers.commands._inputs import COUNT, SEED, add_workers, usable, whole
+from helpers.commands._inputs import COUNT, EACH_ONCE, NO_METHODS, SEED, add_workers, usable, whole
 from helpers.data.slice import Slice
 from helpers.errors import BadInput
 from helpers.experiments import hard, shifts
@@ -36,12 +36,14 @@ ONE = ("from", "to", "volumes", "variants", "ranked", "profile", "seed", "table"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     protocols, families = shifts.PROTOCOLS, " ".join(FAMILIES)
-    parser.add_argument("--shift", nargs="+", default=list(shifts.SHIFTS), choices=shifts.SHIFTS, help="(default: all)")
-    parser.add_argument("--protocol", nargs="+", default=protocols, choices=protocols, help="(default: both)")
-    parser.add_argument("--sides", nargs="+", help=f"such as in, out, mask, {', '.join(shifts.PARTS)} (default: all)")
+    parser.add_argument(
+        "--shift", **EACH_ONCE, default=list(shifts.SHIFTS), choices=shifts.SHIFTS, help="(default: all)"
+    )
+    parser.add_argument("--protocol", **EACH_ONCE, default=protocols, choices=protocols, help="(default: both)")
+    parser.add_argument("--sides", **EACH_ONCE, help=f"such as in, out, mask, {', '.join(shifts.PARTS)} (default: all)")
     parser.add_argument("--from", help="a source, file or folder: with --to a shift of your own, in place of --shift")
     parser.add_argument("--to", help="the other side of it")
-    parser.add_argument("--families", nargs="+", default=FAMILIES, help=f"or MODULE:FUNCTION (default: {families})")
+    parser.add_argument("--families", **EACH_ONCE, default=FAMILIES, help=f"or MODULE:FUNCTION (default: {families})")
     words = f"one slice of each, a side (default: {shifts.COUNT}, of un-trained networks at most {shifts.FITTED})"
     parser.add_argument("--volumes", type=whole(2), default=shifts.COUNT, help=words)
     parser.add_argument("--variants", type=COUNT, help="at most so many of each family (default: all)")
@@ -55,12 +57,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    _outputs.check({"--table": args.table})
-    _outputs.check({"--ranking": None if args.ranking and args.ranking.is_file() else args.ranking})
+    _outputs.check({"--table": args.table, "--ranking": args.ranking})
     usable(args.device)
     for name in set(args.families) - set(FAMILIES):
         methods.load(name)
     sides = asked_for(args)
+    if not any(shifts.members(side, family) for side in sides for family in args.families):
+        raise BadInput(NO_METHODS)
     ranking = ranked(args) if any(side.shift == "hard" for side in sides) else None
     names = dict.fromkeys(side.slices for side in sides)
     sets = {name: shifts.slices(name, profile(args.profile), args.volumes, ranking) for name in names}

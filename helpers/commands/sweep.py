@@ -49,9 +49,10 @@ def run(args: argparse.Namespace) -> int:
     _outputs.check({"--table": table_at})
     if (args.out / "index.html").exists() and not table_at.exists():
         raise BadInput(f"{args.out / 'index.html'} is there and not of a sweep; give another --out")
-    command = shlex.join(["python", "-m", "helpers", "sweep", str(args.notebook), *_each("-p", args.given)])
+    words = [str(args.notebook), *_each("-p", args.given), "--out", str(args.out)]
+    command = shlex.join(["python", "-m", "helpers", "sweep", *words])
     depends = {"notebook": sweeps.digest(notebook), "code": __version__}
-    made = lambda n: provenance(f"{command} --out {args.out}", [], n, args.device)  # noqa: E731
+    made = lambda n: provenance(command, [], n, args.device)  # noqa: E731
     table = Table(table_at, sweeps.KEYS, made, depends, numbers=())  # a parameter is what its notebook makes of it
     if len(table.rows):
         table.drop(table.rows["state"] == sweeps.FAILED)

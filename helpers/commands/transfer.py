@@ -10,11 +10,12 @@ Examples, all of it and the corrected protocol on your own volumes:
 import argparse
 from functools import partial
 
-from helpers import stats
+from helpers import published, stats
 from helpers.attacks import known
 from helpers.commands import _one_slice, show
-from helpers.commands._inputs import COUNT, positive
+from helpers.commands._inputs import COUNT, EACH_ONCE, NO_METHODS, positive
 from helpers.data.slice import Slice
+from helpers.errors import BadInput
 from helpers.experiments import transfer
 from helpers.experiments.tables import measured
 from helpers.experiments.workers import Workers
@@ -22,14 +23,16 @@ from helpers.experiments.workers import Workers
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     _one_slice.add_arguments(parser, transfer.COUNT, transfer.METHODS)
-    parser.add_argument("--eps", type=positive, nargs="+", default=transfer.EPS, help="strengths")
-    parser.add_argument("--protocol", nargs="+", default=transfer.PROTOCOLS, choices=transfer.PROTOCOLS)
+    parser.add_argument("--eps", type=positive, **EACH_ONCE, default=transfer.EPS, help="strengths")
+    parser.add_argument("--protocol", **EACH_ONCE, default=transfer.PROTOCOLS, choices=transfer.PROTOCOLS)
     steps = known.STEPS
     parser.add_argument("--steps", type=COUNT, default=steps, help=f"of gradient attacks (default: {steps})")
 
 
 def run(args: argparse.Namespace) -> int:
     slices = _one_slice.slices(args)
+    if "corrected" not in args.protocol and not set(args.methods) & set(published.protocol.METHODS):
+        raise BadInput(NO_METHODS)
     work = [((protocol, item.identity), (protocol, item)) for protocol in args.protocol for item in slices]
     table = _one_slice.table(args, transfer.KEYS, slices, by_method=False)
     rows = measured(

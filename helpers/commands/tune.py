@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from helpers import __version__, methods, stats
 from helpers.commands import _outputs, show
-from helpers.commands._inputs import COUNT, SEED, add_workers, usable
+from helpers.commands._inputs import COUNT, EACH_ONCE, SEED, add_workers, usable
 from helpers.data import DRAWN, Slice, open_data
 from helpers.errors import BadInput
 from helpers.experiments import tuning
@@ -36,14 +36,13 @@ COLUMNS = ["method", "source", "lam", "volume", "slice", "identity", "snr", "ssi
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("methods", nargs="+", metavar="METHOD", help="wavelet, tv, ..., or convdecoder, dip, ...")
-    parser.add_argument(
-        "--source", "--data", nargs="+", default=["knee"], help="sources, files or folders (default: knee)"
-    )
+    parser.add_argument("methods", **EACH_ONCE, metavar="METHOD", help="wavelet, tv, ..., or convdecoder, dip, ...")
+    words = "sources, files or folders (default: knee)"
+    parser.add_argument("--source", "--data", **EACH_ONCE, default=["knee"], help=words)
     parser.add_argument("--volumes", type=COUNT, default=24, help="training volumes, one slice of each (default: 24)")
     parser.add_argument("--profile", default="laptop", choices=PROFILES, help="size of drawn slices (default: laptop)")
     parser.add_argument("--seed", type=SEED, default=0, help="seed of the masks (default: 0)")
-    add_workers(parser, limit=False)
+    add_workers(parser, limited=False)
     parser.add_argument("--table", type=Path, help="CSV for every score of the sweep")
     parser.add_argument("--json", action="store_true", help="print one JSON object a method and source")
 
@@ -62,9 +61,10 @@ def run(args: argparse.Namespace) -> int:
     if not any(fitted):
         for data in args.source:
             _outputs.writable("the weights,", methods.TUNED if data in DRAWN else methods.READERS)
-    command = f"python -m helpers tune {shlex.join(args.methods)} --source {shlex.join(args.source)}"
-    command += f" --volumes {args.volumes} --profile {args.profile}" + (f" --table {args.table}" if args.table else "")
-    show((settings if any(fitted) else weights)(args, command), args.json)
+    words = ["python", "-m", "helpers", "tune", *args.methods, "--source", *args.source]
+    words += ["--volumes", str(args.volumes), "--profile", args.profile, "--seed", str(args.seed)]
+    words += ["--table", str(args.table)] if args.table else []
+    show((settings if any(fitted) else weights)(args, shlex.join(words)), args.json)
     return 0
 
 
