@@ -22,7 +22,7 @@ test: lint
 	@echo "test: every chapter in the smoke profile, and its pages"
 	@$(BIN)/python scripts/book.py --profile smoke --all
 	@echo "test: pytest"
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --durations=25
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=25
 
 lint: $(STAMP)
 	@$(BIN)/ruff check --quiet .
