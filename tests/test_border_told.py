@@ -58,7 +58,8 @@ def test_what_it_raises_is_told_with_the_line(reader, capsys, line, words):
             ["attack", "knee.h5", "--method", name, "--eps", "0.1"],
         ):
             sentence = told(capsys, *command)
-            scan = "knee, slice 0: " if command[0] == "evaluate" and module == "reader_call" else ""
+            scan = {"evaluate": "knee, slice 0: ", "attack": "knee.h5, slice 0: "}[command[0]]
+            scan = scan if module == "reader_call" else ""
             assert sentence.startswith(scan + name) and words in sentence
             assert f"{module}.py:{places[module]}" in sentence
             assert ("cannot be imported" if "import" in module else "failed with") in sentence

@@ -12,7 +12,6 @@ ENTRIES = 1000  # complex numbers that an estimate rests on, where there are as 
 LARGEST = 100  # entries of a patch, all coils together: larger ones find little more, at the cube of the cost
 PATCHES = 4  # of them for each of their entries
 ROUNDING = 1e-5  # of the root mean square of a measurement: what is less is nothing, after a transform back and forth
-UNLIKE = 3  # times as loud as another a coil may be, at the edge of k-space, before all are made alike
 FULL = 0.8  # of k-space: where so much is recorded, all counts as recorded
 RINGS = 16  # of k-space
 SPREAD = 2.5  # the variance of the noisiest combination of coils, over their mean: coils differ and correlate
@@ -48,7 +47,7 @@ def noise_level(kspace: Tensor, mask: Tensor) -> Tensor:
     Nowhere in the k-space of a sharp scan of high SNR is there nothing but noise. But small squares of it, through all
     coils, are redundant: their signal spans few dimensions, since coils are smooth and the object ends within the
     image; noise fills all of them. What lies in the others is noise: see `variance`. It is the root mean square over
-    the coils, correlated or not, alike or not; where some are far louder than others, all are made alike first.
+    the coils, alike or not, correlated or not.
 
     Squares of 1, 2, 3, .. measured entries are taken, the outermost that there are, where the signal is weakest. Larger
     ones are more redundant, but lie further in, and a mask of points has few of them. Signal that is left makes each
@@ -77,12 +76,8 @@ def _level(kspace: Tensor, mask: Tensor) -> Tensor:
     sides = range(1, max(1, math.isqrt(LARGEST // coils)) + 1)
     squares = [patches for side in sides if (patches := _squares(kspace, measured, side)) is not None]
     # few coils may have no dimension to spare: then the middle of their moduli is less swayed by signal than the mean
-    power = squares[0].abs().square().median(0).values
-    least = torch.stack([power.mean() / (2 * math.log(2)), *map(variance, squares)]).amin()
-    if 0 < UNLIKE**2 * power.min() < power.max():  # the noise of the louder coils would be signal
-        tall = [patches for patches in squares if len(patches) >= patches.shape[1]] or squares[:1]
-        alike = min((each / power.sqrt().repeat_interleave(each.shape[1] // coils) for each in tall), key=variance)
-        least = (_of_entries(alike).reshape(coils, -1).mean(1) * power).mean()
+    middle = squares[0].abs().square().median(0).values.mean() / (2 * math.log(2))
+    least = torch.stack([middle, *map(variance, squares)]).amin()
     return (least * coils / len(live)).sqrt().to(kspace.device, kspace.real.dtype)
 
 
@@ -115,29 +110,14 @@ def variance(patches: Tensor) -> Tensor:
 
     patches: (patch, entry) complex. Returns (). Sources: Marchenko & Pastur 1967; Baik & Silverstein 2006.
     """
-    gram = patches.mH @ patches if patches.shape[1] == min(patches.shape) else patches @ patches.mH
-    return _weakest(torch.linalg.eigvalsh(gram), *patches.shape)[1]
-
-
-def _of_entries(patches: Tensor) -> Tensor:
-    """The same of each entry, (entry,) from (patch, entry): what strong dimensions leave of it, over their share."""
-    values, vectors = torch.linalg.eigh(patches.mH @ patches)
-    count, _ = _weakest(values[-len(patches) :], *patches.shape)
-    signal = min(patches.shape) - count
-    weak = vectors[:, : len(values) - signal].abs().square()
-    left = (weak * values[: len(values) - signal].clamp(min=0)).sum(1)
-    return left / weak.sum(1) / 2 / max(1, len(patches) - signal)
-
-
-def _weakest(values: Tensor, *shape: int) -> tuple[int, Tensor]:
-    """How many of the eigenvalues, from the least, are noise in patches of that shape, and its variance."""
-    (few, many), values = sorted(shape), values.clamp(min=0)
+    few, many = sorted(patches.shape)
+    gram = patches.mH @ patches if patches.shape[1] == few else patches @ patches.mH
+    values = torch.linalg.eigvalsh(gram).clamp(min=0)  # from the least
     signal = torch.arange(few - 1, -1, -1)
     variances = values.cumsum(0) / ((few - signal) * (many - signal))
     noise = values <= variances * many * SPREAD * (1 + few / many / (SPREAD - 1))
     noise[: max(1, few // 4)] = True  # one silent coil, or entries that depend on each other, are no gap in the noise
-    count = int(noise.int().cumprod(0).sum())
-    return count, variances[count - 1] / 2
+    return variances[int(noise.int().cumprod(0).sum()) - 1] / 2
 
 
 @torch.no_grad()
