@@ -12,7 +12,7 @@ import torch
 from made import coil_images, made_slices
 
 from helpers import methods
-from helpers.data import Box, FastMRI, MRIData, boxes, fastmri, open_data
+from helpers.data import Box, FastMRI, MRIData, boxes, fastmri, open_data, stored
 from helpers.errors import BadInput, say_once
 from helpers.mri.fourier import center_crop, fft2c, ifft2c
 from helpers.mri.rss import rss
@@ -118,16 +118,16 @@ def test_padding_and_cut_corners_count_as_fully_sampled():
     padded = torch.ones(60, 80, dtype=torch.bool)
     padded[:, :11] = False
     ellipse = y**2 + x**2 <= 1
-    assert fastmri.sampling(padded) is None
-    assert fastmri.sampling(ellipse) is None
+    assert stored.sampling(padded) is None
+    assert stored.sampling(ellipse) is None
     missing = padded.clone()
     missing[:, 50] = False
-    assert torch.equal(fastmri.sampling(missing), missing[0])
+    assert torch.equal(stored.sampling(missing), missing[0])
     aside = torch.zeros(60, 80, dtype=torch.bool)
     aside[:, :30] = True  # no zero frequency: nothing that could be padding
-    assert torch.equal(fastmri.sampling(aside), aside[0])
+    assert torch.equal(stored.sampling(aside), aside[0])
     scattered = torch.rand(60, 80, generator=torch.Generator().manual_seed(0)) < 0.5
-    assert torch.equal(fastmri.sampling(scattered), scattered)
+    assert torch.equal(stored.sampling(scattered), scattered)
 
 
 def test_annotations_follow_a_crop(tmp_path):
@@ -227,8 +227,8 @@ def test_a_selection_of_slices(tmp_path):
     for name in "abc":
         fastmri.write_volume(tmp_path / f"{name}.h5", made_slices(name, count=5))
     assert [item.id for item in open_data(tmp_path, volumes=2, slices=1)] == ["a:2", "b:2"]
-    assert fastmri.chosen(36, 1) == (18,) or fastmri.chosen(36, 1) == (17,)
-    assert fastmri.chosen(40, 4) == (12, 17, 22, 27)
+    assert stored.chosen(36, 1) == (18,) or stored.chosen(36, 1) == (17,)
+    assert stored.chosen(40, 4) == (12, 17, 22, 27)
 
 
 def test_folders_mixed_split_and_empty(tmp_path):
@@ -277,7 +277,7 @@ def test_the_real_folder():
     assert undersampled.target is None
     assert undersampled.mask.shape == (230, 180)
     assert float(undersampled.mask.float().mean()) == pytest.approx(0.124, abs=1e-3)
-    assert torch.equal(undersampled.mask, fastmri.sampling((undersampled.kspace != 0).any(0)))
+    assert torch.equal(undersampled.mask, stored.sampling((undersampled.kspace != 0).any(0)))
     assert isinstance(open_data(REAL), FastMRI)
     assert not isinstance(open_data(REAL), MRIData)
 
@@ -297,7 +297,7 @@ def test_the_maximum_of_the_volume_is_known_where_the_file_says_it(volume):
 @pytest.mark.parametrize("count", range(1, 12))
 def test_as_many_slices_are_chosen_as_are_asked_for(count):
     for slices in range(1, count + 1):
-        found = fastmri.chosen(count, slices)
+        found = stored.chosen(count, slices)
         assert len(found) == slices and list(found) == sorted(set(found)) and 0 <= found[0] and found[-1] < count
         if 2 * slices <= count:
             assert found[0] >= count // 4 - 1 and found[-1] <= count - count // 4

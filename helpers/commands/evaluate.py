@@ -21,7 +21,7 @@ from tqdm import tqdm
 from helpers import __version__, methods, stats
 from helpers.commands import _outputs, show, told
 from helpers.commands._inputs import COUNT, EACH_ONCE, SEED, add_workers, usable
-from helpers.data import DRAWN, Slice, filled, open_data
+from helpers.data import DRAWN, Slice, all_filled, open_data
 from helpers.errors import BadInput
 from helpers.experiments import evaluate
 from helpers.experiments.provenance import provenance
@@ -120,7 +120,7 @@ def wanted(
     """Every slice that has a target, and what is not measured of it: method and seed."""
     have = table.have
     for data, slices in opened.items():
-        for *_, item in filled((slices, index) for index in range(len(slices))):
+        for item in all_filled(slices):
             bar.update()
             if item.target is None:
                 continue

@@ -3,14 +3,26 @@
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from helpers.data.fastmri import Empty, FastMRI
+from helpers.data.fastmri import FastMRI
 from helpers.data.hdf5 import keys, listed
 from helpers.data.mridata import MRIData, is_ismrmrd
 from helpers.data.slice import Box, Slice
+from helpers.data.stored import Empty
 from helpers.errors import BadInput, say_once
 from helpers.profiles import PROFILES, Profile
 
-__all__ = ["Box", "FastMRI", "Joined", "MRIData", "Slice", "default_acquisition", "filled", "open_data", "say_left_out"]
+__all__ = [
+    "Box",
+    "FastMRI",
+    "Joined",
+    "MRIData",
+    "Slice",
+    "all_filled",
+    "default_acquisition",
+    "filled",
+    "open_data",
+    "say_left_out",
+]
 
 DRAWN = ("knee", "brain", "stanford")
 FOLDERS = {"train": "multicoil_train", "validation": "multicoil_val", "test": "multicoil_test"}
@@ -100,6 +112,11 @@ def filled(places: Iterable[tuple[Sequence[Slice], int]]) -> Iterator[tuple[Sequ
         say_left_out(errors)
     if nothing := [errors[0] for path, errors in lost.items() if path not in read]:
         raise nothing[0]
+
+
+def all_filled(*sources: Sequence[Slice]) -> Iterator[Slice]:
+    """Every slice of the sources in turn, as `filled`."""
+    return (item for *_, item in filled((data, index) for data in sources for index in range(len(data))))
 
 
 def say_left_out(errors: Sequence[Empty]) -> None:

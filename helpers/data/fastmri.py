@@ -18,15 +18,13 @@ from helpers.data import boxes as annotations
 from helpers.data.hdf5 import dataset, listed, opened, text
 from helpers.data.mrd_header import ANATOMIES, named, spaces, within
 from helpers.data.slice import Box, Slice, checksum
+from helpers.data.stored import LARGEST, SMALLEST, check, chosen, measured, reaches_beyond, sampling
 from helpers.errors import BadInput, say_once
 from helpers.files import written_aside
 from helpers.mri.fourier import center_crop, ifft2c
 from helpers.mri.rss import rss
 
-SMALLEST = 16  # rows or columns; below, neither a wavelet nor a window of SSIM fits
-ROUNDING = 1e-6  # of the largest entry of a k-space, what float32 leaves after a transform and its inverse
 PEAK = 1e-3  # by which a maximum that a file states may lie below that of one of its slices, being rounded
-LARGEST = 1e15  # magnitude up to which float32 can square and sum
 APART = 10.0  # times that the norms of an image and of its k-space differ only where their units do
 SOURCES = {*ANATOMIES, "stanford", "unknown"}
 SEQUENCES = {"knee": r"(COR|SAG|AX)PD(FS)?(_FBK\w*)?|CUBE", "brain": "AX(T1|T2|FLAIR)(PRE|POST)?"}  # of fastMRI's names
@@ -116,64 +114,6 @@ class FastMRI(Sequence):
     def image_shape(self, index: int) -> tuple[int, int]:
         """Rows and columns of the image of a slice, known without reading it."""
         return self._index[index][0].shape
-
-
-def chosen(count: int, slices: int | None) -> tuple[int, ...]:
-    """Which of a volume's slices to take: all, or so many spread over its middle half, where the subject is.
-
-    Over all of it where its middle half has not as many.
-    """
-    if slices is None or slices >= count:
-        return tuple(range(count))
-    if 2 * slices > count:
-        return tuple(count * (2 * step + 1) // (2 * slices) for step in range(slices))
-    return tuple(count * (slices + 2 * step + 1) // (4 * slices) for step in range(slices))
-
-
-class Empty(BadInput):
-    """A slice of a file in which nothing was measured."""
-
-    def __init__(self, path: Path, number: int) -> None:
-        super().__init__(path, number)
-        self.path, self.number = path, number
-
-    def __str__(self) -> str:
-        words = "the k-space is all zero; choose another slice or export the scan again"
-        return f"{self.path}, slice {self.number}: {words}"
-
-
-def sampling(measured: Tensor) -> Tensor | None:
-    """The mask of a k-space stored with zeros where nothing was measured; None where it is fully sampled.
-
-    measured: (ky, kx) bool. Zero padding around the data and cut corners (an ellipse) count as fully sampled,
-    since scanners do both. Returns (kx,) bool where whole columns are missing, else (ky, kx).
-    """
-    rows, columns = measured.any(1), measured.any(0)
-    first_row, last_row = _extent(rows)
-    first_column, last_column = _extent(columns)
-    box = measured[first_row : last_row + 1, first_column : last_column + 1]
-    y, x = (torch.linspace(-1, 1, size) for size in box.shape)
-    ellipse = y[:, None] ** 2 + x**2 <= 0.95
-    ny, nx = measured.shape
-    centered = first_row <= ny // 2 <= last_row and first_column <= nx // 2 <= last_column
-    if centered and box[ellipse].float().mean() > 0.999:
-        return None
-    whole = rows[first_row : last_row + 1].all() and (measured[rows] == columns).float().mean() > 0.999
-    return columns if whole else measured
-
-
-def check(kspace: Tensor, path: Path, number: int) -> Tensor:
-    """The k-space (coil, ky, kx) of a slice, as complex64. BadInput where nothing can be reconstructed from it."""
-    name = f"{path}, slice {number}"
-    kspace = kspace.to(torch.complex64)
-    largest = kspace.abs().max()
-    if not torch.isfinite(largest):
-        raise BadInput(f"{name}: the k-space holds NaN or infinite values; export the scan again")
-    if largest == 0:
-        raise Empty(path, number)
-    if not 1 / LARGEST < largest < LARGEST:
-        raise BadInput(f"{name}: the k-space reaches {largest:.1e}, too far from 1 for float32; rescale the file")
-    return kspace
 
 
 def write_volume(
@@ -273,11 +213,11 @@ def _read(volume: Volume, number: int, boxes: tuple[Box, ...]) -> Slice:
         snr = np.ravel(file["snr"][()] if "snr" in file else file.attrs.get("snr", np.nan))
     item = f"{path}, slice {number}"
     kspace = check(kspace, path, number)
-    missing = sampling(_measured(kspace))
-    full = kspace if missing is None and (mask is None or _reaches_beyond(kspace, mask)) else None
+    missing = sampling(measured(kspace))
+    full = kspace if missing is None and (mask is None or reaches_beyond(kspace, mask)) else None
     if mask is None:
         mask = missing
-    elif full is None and _reaches_beyond(kspace, mask):
+    elif full is None and reaches_beyond(kspace, mask):
         raise BadInput(f"{item}: its k-space is neither full nor zero where its mask is False; remove the mask")
     else:
         kspace = kspace * mask
@@ -340,22 +280,6 @@ def _mask(file: h5py.File, shape: tuple[int, int]) -> Tensor | None:
     return None if mask.all() else torch.from_numpy(mask.astype(bool))
 
 
-def _measured(kspace: Tensor) -> Tensor:
-    """Where a k-space holds data in any coil, beyond the rounding of a transform there and back: (ky, kx) bool.
-
-    Rounding lies far below its limit. Where many entries reach almost up to it, they are faint signal.
-    """
-    size = kspace.abs().amax(0)
-    limit = ROUNDING * size.max()
-    faint = ((size > limit / 3) & (size <= limit)).float().mean() > 1e-3
-    return size > (0 if faint else limit)
-
-
-def _reaches_beyond(kspace: Tensor, mask: Tensor) -> bool:
-    """Whether a k-space holds data where its mask is False, beyond the rounding of a transform there and back."""
-    return bool((kspace * ~mask).abs().max() > ROUNDING * kspace.abs().max())
-
-
 def _anatomy(told: str) -> str:
     """The one that is named, or that a sequence of fastMRI's name shows; "unknown" for any other text."""
     shown = [each for each, names in SEQUENCES.items() if re.fullmatch(names, told.strip(), re.IGNORECASE)]
@@ -367,9 +291,3 @@ def _moved(boxes: Iterable[Box], full: Sequence[int], shape: Sequence[int]) -> t
     """What is left of boxes after their image has been cropped to the center."""
     top, left = ((size - kept) // 2 for size, kept in zip(full, shape, strict=True))
     return annotations.clipped((replace(box, x=box.x - left, y=box.y - top) for box in boxes), shape)
-
-
-def _extent(marked: Tensor) -> tuple[int, int]:
-    """First and last index that is marked."""
-    where = marked.nonzero()
-    return int(where[0]), int(where[-1])

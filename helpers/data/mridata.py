@@ -12,11 +12,11 @@ from ismrmrd.hdf5 import acquisition_header_dtype
 from torch import Tensor
 from tqdm import tqdm
 
-from helpers.data.fastmri import check, chosen
 from helpers.data.hdf5 import opened
 from helpers.data.mrd_header import Header, parsed
 from helpers.data.readouts import REVERSE, Plan, mask, planned
 from helpers.data.slice import Slice, checksum
+from helpers.data.stored import check, chosen
 from helpers.errors import BadInput
 from helpers.mri.fourier import center_crop, ifft2c
 from helpers.mri.rss import rss

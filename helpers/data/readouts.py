@@ -9,8 +9,8 @@ import torch
 from ismrmrd import constants
 from torch import Tensor
 
-from helpers.data.fastmri import SMALLEST, sampling
 from helpers.data.mrd_header import Header
+from helpers.data.stored import SMALLEST, sampling
 from helpers.errors import BadInput, say_once
 
 

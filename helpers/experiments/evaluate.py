@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from helpers import methods
-from helpers.data import filled, open_data
+from helpers.data import all_filled, open_data
 from helpers.data.slice import Slice
 from helpers.methods import Method, zero_filled
 from helpers.methods.border import called
@@ -24,8 +24,7 @@ def chapter_slices(data: str, size: Profile) -> list[Slice]:
     """
     sources = [data] if data else ["knee", "brain"]
     options = {"profile": size, "split": "test", "volumes": size.volumes, "slices": size.slices}
-    parts = [open_data(source, **options) for source in sources]
-    return [item for *_, item in filled((part, index) for part in parts for index in range(len(part)))]
+    return list(all_filled(*(open_data(source, **options) for source in sources)))
 
 
 def mask_of(

@@ -101,8 +101,7 @@ def line(rows: pd.DataFrame, score: str = "ssim", side: str = "out", seed: int =
     """
     found = {}
     for name, drawn in zip(NUMBERS, _lines(rows, score, side, seed).T):
-        known = drawn[np.isfinite(drawn)]
-        low, high, _ = stats.bias_corrected(known) if np.isfinite(drawn[0]) and len(known) > 1 else [np.nan] * 3
+        low, high, _ = stats.bias_corrected(drawn)
         found[name] = {"value": drawn[0], "low": low, "high": high}
     return pd.DataFrame.from_dict(found, orient="index").rename_axis("line")
 
@@ -176,10 +175,12 @@ def judged(
                 claims[f"{name} loses", column] = Measured.mean(lost)
             claims[f"all lose alike, to {margin:g}", column] = _alike(differences(rows, score), margin)
             drawn, volumes = _lines(rows, score), min(common(rows).groupby("side")["volume"].nunique())
-            claims["scores in and out lie on a line", column] = Measured.resampled(drawn[:, 2], LINE, volumes)
-            ranks = Measured.resampled(drawn[:, 3], LINE, volumes)
-            kept = ranks if ranks.said == "supported" else replace(ranks, said="undecided")
-            claims["the ranking is kept", column] = kept
+            aligned, kept = (
+                Measured.resampled(drawn[:, NUMBERS.index(number)], LINE, volumes)
+                for number in ("r", "rank correlation")
+            )
+            kept = kept if kept.said == "supported" else replace(kept, said="undecided")
+            claims |= {("scores in and out lie on a line", column): aligned, ("the ranking is kept", column): kept}
     order = list(dict.fromkeys(words for words, _ in claims))
     order.sort(key=lambda words: not words.endswith(" loses"))
     wide = pd.Series(verdicts.cells(claims), dtype=object).unstack().loc[order]

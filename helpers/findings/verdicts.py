@@ -48,11 +48,10 @@ class Measured:
 
     @classmethod
     def resampled(cls, drawn: np.ndarray, claimed: float, volumes: int) -> "Measured":
-        """That a number is above what is claimed; drawn: as in `stats.bias_corrected`, or NaN where there is none."""
-        value, known = drawn[0], drawn[np.isfinite(drawn)]
-        if not (np.isfinite(value) and len(known) > 1):
-            return cls("not defined", volumes, 1.0, "undecided")
-        low, high, p = bias_corrected(known, claimed)
+        """That a number is above what is claimed; drawn: as in `stats.bias_corrected`."""
+        value, (low, high, p) = drawn[0], bias_corrected(drawn, claimed)
+        if not np.isfinite(low):
+            return cls("not defined", volumes, p, "undecided")
         said = "supported" if value > claimed else "contradicted"
         return cls(f"{value:.3f} [{low:.3f}, {high:.3f}]", volumes, p, said)
 

@@ -9,10 +9,9 @@ from torch.nn.functional import avg_pool2d
 from helpers.data.slice import Slice
 from helpers.errors import BadInput
 from helpers.mri.fourier import center_crop, crop_readout, fft2c, ifft2c
+from helpers.mri.metrics import WINDOW
 from helpers.mri.noise import noise_level, recorded
 from helpers.mri.rss import rss
-
-AROUND = 7  # pixels: the window of SSIM
 
 
 def noisier(item: Slice, factor: float, seed: int = 0) -> Slice:
@@ -31,7 +30,7 @@ def noisier(item: Slice, factor: float, seed: int = 0) -> Slice:
     more, there = (factor**2 - 1) ** 0.5 * _sigma(item.kspace), recorded(item.kspace)
     floor = 2 * len(item.kspace) * more**2 * there.float().mean()
     kspace = item.kspace + more * _noise(item, seed) * there
-    s = avg_pool2d(item.target[None], AROUND, 1, AROUND // 2, count_include_pad=False)[0]
+    s = avg_pool2d(item.target[None], WINDOW, 1, WINDOW // 2, count_include_pad=False)[0]
     target = item.target + (s**2 + floor).sqrt() - s
     return replace(item, kspace=kspace, target=target, snr=item.snr and item.snr / factor)
 

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from helpers.data import DRAWN, open_data, say_left_out
-from helpers.data.fastmri import Empty
 from helpers.data.scanner import draw_volume
 from helpers.data.slice import Slice
+from helpers.data.stored import Empty
 from helpers.errors import BadInput
 from helpers.mri import masks
 from helpers.mri.fourier import center_crop, crop_readout, ifft2c

@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 
 from helpers import methods, stats
-from helpers.data import filled, open_data
+from helpers.data import all_filled, open_data
 from helpers.data.slice import Slice
 from helpers.errors import BadInput
 from helpers.experiments import evaluate
@@ -29,7 +29,7 @@ def held_out(data: Sequence[str], size: str, volumes: int = 20) -> dict[str, lis
 def referenced(name: str, slices: Sequence[Slice]) -> Iterator[Slice]:
     """Those that have a reference; BadInput at the end where none has, name: what they are of."""
     found = 0
-    for *_, item in filled((slices, index) for index in range(len(slices))):
+    for item in all_filled(slices):
         if item.target is not None:
             found += 1
             yield item
