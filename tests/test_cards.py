@@ -129,3 +129,10 @@ def test_a_report_of_few_tables_has_a_card_of_few_numbers():
     rows = shipped.table("quality").query("method == 'tv'")
     assert set(cards.numbers({"quality": rows}, "tv")) == {"ssim knee", "ssim brain", "ssim object knee"}
     assert cards.numbers({"quality": rows}, "another") == {} == cards.numbers({"hidden": pd.DataFrame()}, "tv")
+
+
+def test_no_interval_of_an_ssim_reaches_above_one():
+    """Student's interval of two volumes would reach to 3.3."""
+    two = shipped.table("quality").query("method == 'tv' and source == 'knee'").drop_duplicates("volume").head(2)
+    number = cards.numbers({"quality": two.assign(ssim=[0.6, 1.0])}, "tv")["ssim knee"]
+    assert number["low"] < number["mean"] < number["high"] == 1

@@ -11,7 +11,7 @@ import pytest
 
 @pytest.mark.slow
 def test_it_runs_through_on_a_processor(root, tmp_path):
-    command = [sys.executable, "scripts/gpu.py", "--device", "cpu", "--minutes", "1", "--out", str(tmp_path)]
+    command = [sys.executable, "scripts/gpu.py", "--device", "cpu", "--minutes", "0.2", "--out", str(tmp_path)]
     run = subprocess.run(command, cwd=root, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-2000:]
     said = json.loads((tmp_path / "run.json").read_text())

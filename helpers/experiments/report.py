@@ -27,6 +27,7 @@ ATTACKS = ("transfer", "audit", "features")  # parts that take gradients, where 
 TRIES = 3  # slices of which one has to be reconstructed
 BESIDE = ("zero-filled", "wavelet")  # measured with it wherever its time is: speed is a ratio
 PEERS = (*BESIDE, "tv", "unet", "varnet")  # measured beside it on a reader's data, where no table knows them
+TRIAL = "smoke"  # profile that shows that a report comes to its end: none of its numbers is held against another
 
 
 @dataclass(frozen=True)
@@ -150,11 +151,11 @@ def plan(name: str, data: str | None, sizes: Mapping[str, Size], size: str = SHI
     """The parts of a report by name, those of `sizes`.
 
     data: a reader's file or folder, None for drawn slices of the profile `size`. Those of SHIPPED the methods of this
-    package were measured on, and stand in tables; else some of them are measured beside.
+    package were measured on, and stand in tables; else some of them are measured beside, in TRIAL the quick ones.
     """
     drawn = data is None
     known = drawn and size == SHIPPED
-    peers = [each for each in (BESIDE if known else PEERS) if each != name]
+    peers = [each for each in (BESIDE if known or (drawn and size == TRIAL) else PEERS) if each != name]
     beside = [] if known else peers
     where = [] if drawn else ["--data", data, "--acquisition", ""]
     sources = ["knee", "brain"] if drawn else [data]

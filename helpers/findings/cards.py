@@ -138,6 +138,7 @@ def numbers(tables: Tables, name: str) -> dict[str, dict]:
         if number is not None:
             low, high = number.low, number.high
             low = max(low, 0.0) if measure.unit in POSITIVE else low
+            high = min(high, 1.0) if measure.more else high  # what is better the more of it there is, is an SSIM
             ends = {"low": low, "high": high} if isfinite(low) else {"low": None, "high": None}
             found[key] = {"mean": number.mean, **ends, "volumes": number.volumes}
     return found
