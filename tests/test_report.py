@@ -218,17 +218,33 @@ def test_a_reader_with_few_volumes_is_asked_for_no_more(tmp_path):
 
 
 def test_a_quick_report_on_a_slow_method_leaves_out_what_takes_longest():
-    """First of the attack, then the audit, then what hides; the whole is cut by nothing, and no more than has to be."""
+    """Volumes of the attack, the audit, what hides, then steps; no more than has to be, and of the whole nothing."""
     seen = []
-    for seconds in (0, 0.1, 0.2, 0.4, 0.8, 5):
+    for seconds in (0, 0.1, 0.2, 0.4, 0.8, 1.2, 5):
         slow = Tried(seconds, True, None)
         sizes = report.sizes(None, True, "laptop", slow, 2)
         assert report.sizes(None, False, "laptop", slow, 2) == report.WHOLE
-        seen.append((sizes["transfer"].volumes, "audit" in sizes, "hidden" in sizes["features"].words))
-        if seen[-1] != (1, False, False):
+        words = [*sizes["transfer"].words, "--steps", "40"]
+        steps = int(words[words.index("--steps") + 1])
+        seen.append((sizes["transfer"].volumes, "audit" in sizes, "hidden" in sizes["features"].words, steps))
+        if seconds < 2:
             assert report.seconds(sizes, slow, 2) <= report.QUICKLY
-    assert seen == sorted(seen, reverse=True) and seen[0] == (3, True, True) and seen[-1] == (1, False, False)
-    assert len(set(seen)) > 2, "it is cut step by step"
+    assert seen == sorted(seen, reverse=True) and seen[0] == (3, True, True, 40) and seen[-1] == (2, False, False, 4)
+    assert len(set(seen)) > 4, "it is cut step by step"
+    alone = report.sizes(None, True, "laptop", Tried(5, True, None), 1)
+    assert alone["transfer"].volumes == 1, "which takes half as long on one core, and as long as two on two"
+
+
+def test_a_short_attack_is_told_and_no_number_of_the_card(tmp_path):
+    example = Report.of("").folder
+    shutil.copytree(example, tmp_path / "report")
+    whole = Report(tmp_path / "report")
+    assert whole.steps == 40 and "steps" not in whole.summary() and whole.measures(whole.name) == whole.card["measures"]
+    made = tmp_path / "report" / "transfer.json"
+    made.write_text(made.read_text().replace("--steps 40", "--steps 4"))
+    short = Report(tmp_path / "report")
+    assert ", with 4 of the usual 40 steps: no number to rank it by" in short.summary()
+    assert set(whole.card["measures"]) - set(short.measures(whole.name)) == {"attack"}, "a weak attack flatters"
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from helpers import Sense
 from helpers.mri.noise import expected_rss
 
 
-def reconstruct(kspace, mask, steps=30, strength=0.003):
+def reconstruct(kspace, mask, steps=20, strength=0.003):
     sense = Sense.estimated(kspace, mask)
     denoiser = deepinv.models.TVDenoiser(n_it_max=20)
     image = sense.adjoint(kspace)

@@ -34,6 +34,7 @@ IMPLICIT = ("wavelet", "tv", *(f"l1-{name}" for name in methods.BASES))  # diffe
 # slices the attack gained a third as much by them
 CRUDE = 0.5
 STEPS = 40  # of a gradient attack: more steps from one start find more than fewer from two (chapter "audit")
+EVALUATIONS = 60  # of a black-box attack
 
 
 def differentiable(name: str, source: str | Slice, **options) -> methods.Method:
@@ -64,7 +65,7 @@ def attacks_on(
     seed: int = 0,
     steps: int = STEPS,
     starts: int = 0,
-    evaluations: int = 60,
+    evaluations: int = EVALUATIONS,
     fit_steps: int | None = None,
     refits: int = REFITS,
     known: Sequence[Tensor] = (),

@@ -72,7 +72,8 @@ def _made(args: argparse.Namespace, tried: report.Tried, sizes: dict[str, report
         part.write_text(json.dumps(made_by | {"of": _identity(args)}, indent=2) + "\n", "utf8")
     plan = report.plan(args.method, args.data, sizes, args.profile)
     lost = {name: sentence for name, part in plan.items() if (sentence := _measured(args, name, part))}
-    tables = reported.tables(args.out)
+    made = reported.Report(args.out)
+    tables = made.own
     if not len(tables.get("quality", ())):
         raise BadInput(lost.get("quality", "nothing was measured"))
     audited = tables.get(reported.AUDIT, ())
@@ -90,7 +91,7 @@ def _made(args: argparse.Namespace, tried: report.Tried, sizes: dict[str, report
         "trusted": trusted,
         "seconds": tried.seconds,
         "memory": tried.memory,
-        "measures": cards.numbers(tables, args.method),
+        "measures": made.measures(args.method),
         "lost": lost,
     }
     (args.out / reported.PAGE).unlink(missing_ok=True)  # which would be older than the card

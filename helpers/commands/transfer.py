@@ -25,8 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _one_slice.add_arguments(parser, transfer.COUNT, transfer.METHODS)
     parser.add_argument("--eps", type=positive, **EACH_ONCE, default=transfer.EPS, help="strengths")
     parser.add_argument("--protocol", **EACH_ONCE, default=transfer.PROTOCOLS, choices=transfer.PROTOCOLS)
-    steps = known.STEPS
-    parser.add_argument("--steps", type=COUNT, default=steps, help=f"of gradient attacks (default: {steps})")
+    steps = f"of attacks; without gradients half as many more (default: {known.STEPS})"
+    parser.add_argument("--steps", type=COUNT, default=known.STEPS, help=steps)
 
 
 def run(args: argparse.Namespace) -> int:

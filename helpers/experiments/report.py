@@ -4,7 +4,7 @@ import math
 import shlex
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -21,9 +21,6 @@ OUT = "{out}"  # what stands for the folder of the report in the words of a comm
 SHIPPED = "laptop"  # profile of the slices that the methods of this package were measured on
 STARTING = 8  # seconds that a command takes to begin, and the page to be made
 QUICKLY = 300  # seconds that a quick report may take
-# what a quick report on a slow method is cut by, one after the other until it takes so long: the volumes of a part
-CUTS = (("transfer", 2), ("audit", 0), ("transfer", 1))
-ATTACKS = ("transfer", "audit", "features")  # parts that take gradients, where the method passes any
 TRIES = 3  # slices of which one has to be reconstructed
 BESIDE = ("zero-filled", "wavelet")  # measured with it wherever its time is: speed is a ratio
 PEERS = (*BESIDE, "tv", "unet", "varnet")  # measured beside it on a reader's data, where no table knows them
@@ -34,24 +31,27 @@ TRIAL = "smoke"  # profile that shows that a report comes to its end: none of it
 class Size:
     """How much of a part is measured: options of its command; about how many images; and seconds for all else.
 
-    volumes: that its command asks for and would refuse to do without, None where it takes what there is
+    volumes: that its command asks for and would refuse to do without, None where it takes what there is; climbs:
+    whether it takes gradients where the method passes any, each as long as another image
     """
 
     options: str
     images: int
     others: float
     volumes: int | None = None
+    climbs: bool = False
 
     def of(self, volumes: int) -> "Size":
         """The same of at most so many volumes."""
         if self.volumes is None or self.volumes <= volumes:
             return self
         share = volumes / self.volumes
-        return Size(self.options, round(share * self.images), share * self.others, volumes)
+        return replace(self, images=round(share * self.images), others=share * self.others, volumes=volumes)
 
-    def seconds(self, image: float, jobs: int) -> float:
+    def seconds(self, tried: "Tried", jobs: int) -> float:
         """About how long it takes; a part with volumes is worked on by one process each."""
         rounds = self.volumes and math.ceil(self.volumes / jobs) / self.volumes
+        image = tried.seconds * (1 + (self.climbs and tried.gradient))
         return (rounds or 1 / jobs) * (self.others + self.images * image) + STARTING
 
     @property
@@ -64,21 +64,28 @@ class Size:
 QUICK = {
     "quality": Size("--volumes 6 --slices 2", 24, 28),
     "factors": Size("--factors noise acceleration", 27, 5, 3),
-    "transfer": Size("--eps 0.02", 580, 35, 3),
-    "audit": Size("--eps 0.02 --through", 510, 18, 1),
+    "transfer": Size("--eps 0.02", 580, 35, 3, climbs=True),
+    "audit": Size("--eps 0.02 --through", 510, 18, 1, climbs=True),
     "shifts": Size("--sides in out --volumes 4", 32, 7),
-    "features": Size("--only pathologies hidden --findings 6 --sought 1", 120, 40),
+    "features": Size("--only pathologies hidden --findings 6 --sought 1", 120, 40, climbs=True),
 }
-# and of one that is slow all the same: what it shows of findings, and no search for what hides one
-SHOWN = Size("--only pathologies --findings 6", 48, 25)
-LEFT_OUT = [*(part for part, volumes in CUTS if volumes == 0), "hidden"]  # of a quick report on a slow method
+SHORT = [Size(f"--eps 0.02 --steps {steps}", 24 + 9 * steps, 24, 2, climbs=True) for steps in (12, 4)]  # attacks
+# what a quick report on a slow method is cut by, one after the other until it takes no longer than QUICKLY
+CUTS: tuple[tuple[str, Size | None], ...] = (
+    ("transfer", QUICK["transfer"].of(2)),
+    ("audit", None),
+    ("transfer", QUICK["transfer"].of(1)),
+    ("features", Size("--only pathologies --findings 6", 48, 25)),  # no search for what hides one
+    *(("transfer", short.of(volumes)) for short in SHORT for volumes in (2, 1)),
+)
+LEFT_OUT = ("audit", "hidden")  # of a quick report on a slow method
 WHOLE = {
     "quality": Size("", 80, 120),
     "factors": Size("", 470, 90, 10),
-    "transfer": Size("", 9_600, 580, 10),
-    "audit": Size("", 5_800, 240, 3),
+    "transfer": Size("", 9_600, 580, 10, climbs=True),
+    "audit": Size("", 5_800, 240, 3, climbs=True),
     "shifts": Size("--sides in out", 160, 40),
-    "features": Size("--only pathologies hidden curves", 5_000, 900),
+    "features": Size("--only pathologies hidden curves", 5_000, 900, climbs=True),
 }
 
 
@@ -132,19 +139,21 @@ def sizes(data: str | None, quick: bool, size: str, tried: Tried, jobs: int) -> 
         most = max(part.volumes or 0 for part in found.values())
         there = len(transfer.held_out(data, size, most, ""))
         found = {part: each.of(there) for part, each in found.items() if part != "features" or _annotated(data)}
-    for part, volumes in CUTS if quick else ():
-        if seconds(found, tried, jobs) > QUICKLY:
-            cut = found | {part: found[part].of(volumes)}
-            found = {each: left for each, left in cut.items() if left.volumes != 0}
-    if quick and "features" in found and seconds(found, tried, jobs) > QUICKLY:
-        found["features"] = SHOWN
+    for part, cut in CUTS if quick else ():
+        if part in found and seconds(found, tried, jobs) > QUICKLY:
+            most = found[part].volumes
+            fewer = found | {part: cut.of(most) if cut and most else cut}
+            fewer = {each: left for each, left in fewer.items() if left}
+            if (
+                seconds(fewer, tried, jobs) < seconds(found, tried, jobs) - STARTING
+            ):  # two volumes on two cores take as long as one
+                found = fewer
     return found
 
 
 def seconds(sizes: Mapping[str, Size], tried: Tried, jobs: int) -> float:
-    """About how long the parts will take, and the page; a gradient takes as long as another image."""
-    twice = ATTACKS if tried.gradient else ()
-    return STARTING + sum(each.seconds(tried.seconds * (1 + (part in twice)), jobs) for part, each in sizes.items())
+    """About how long the parts will take, and the page."""
+    return STARTING + sum(each.seconds(tried, jobs) for each in sizes.values())
 
 
 def plan(name: str, data: str | None, sizes: Mapping[str, Size], size: str = SHIPPED) -> dict[str, Part]:

@@ -66,7 +66,8 @@ def rows(
     notebooks (see `published.protocol`), and methods that they do not attack are left out.
 
     distance: ||f(y + e) - f(y)|| / ||f(y)||; amplification: ||f(y + e) - f(y)|| / ||e||; realized: ||e|| / ||y||.
-    steps: of gradient attacks; seed: of mask, noise and starts. BadInput for an unknown protocol.
+    steps: of gradient attacks, and in their measure of those without; seed: of mask, noise and starts. BadInput for an
+    unknown protocol.
     """
     if protocol not in PROTOCOLS:
         raise BadInput(f"there is no protocol {protocol!r}; choose one of {', '.join(PROTOCOLS)}")

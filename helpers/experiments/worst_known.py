@@ -12,7 +12,7 @@ from helpers.attacks import Found, Threat
 from helpers.attacks.consistency import worst_for_consistency
 from helpers.attacks.found import tried
 from helpers.attacks.fresh_fits import Known, fresh_fits_by
-from helpers.attacks.known import agreement, attacks_on, differentiable
+from helpers.attacks.known import EVALUATIONS, STEPS, agreement, attacks_on, differentiable
 from helpers.attacks.worst import worst
 from helpers.data.slice import Slice
 from helpers.untrained.fit import Fit, fit
@@ -65,7 +65,8 @@ def by_strength(
     before. Whatever is found counts for every score and at every larger strength, where it is allowed as well: no loss
     falls as eps grows. Images are those of the method made anew.
 
-    y, mask: the measurement of the slice; steps: of gradient attacks on the first score; seed: of their starts.
+    y, mask: the measurement of the slice; steps: of gradient attacks on the first score, and in their
+    measure of those without gradients; seed: of their starts.
     """
     method = differentiable(name, item)
     climb = _fits(name, item, y, mask, seed) if fitted_by(name) else _gradients(name, item, steps, seed)
@@ -84,12 +85,14 @@ def by_strength(
 def _gradients(name: str, item: Slice, steps: int, seed: int) -> Climb:
     """The attacks of `known.attacks_on`, on one score after the other; see `worst`."""
     make = partial(methods.load, name, item)
+    evaluations = max(1, round(steps * EVALUATIONS / STEPS))
 
     def climb(threats: Mapping[str, Threat], known: Sequence[Known]) -> dict[str, Worst]:
         finds: dict[str, Worst] = {}
         for score, threat in threats.items():
             starts = [each.e for each in (*known, *finds.values())]
-            attacks = attacks_on(name, item, seed, steps if not finds else max(1, steps // 2), known=starts)
+            here = steps if not finds else max(1, steps // 2)
+            attacks = attacks_on(name, item, seed, here, evaluations=evaluations, known=starts)
             own = {words: attack for words, attack in attacks.items() if words not in LEFT_OUT}
             own["transferred"] = lambda threat, starts=starts: tried(threat, map(threat.stretched, starts))
             attack, found, image = worst(make, threat, own, agreement(name, threat.kspace.device, searched=True))

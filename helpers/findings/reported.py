@@ -1,6 +1,7 @@
 """What a report says of one method: its tables, beside them the shipped methods on the same slices, and its card."""
 
 import json
+import shlex
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from helpers import stats
+from helpers.attacks.known import STEPS
 from helpers.experiments import tables as long_tables
 from helpers.experiments.report import LEFT_OUT, PEERS
 from helpers.files import written_aside
@@ -117,13 +119,31 @@ class Report:
         words = f"**{self.name}**, measured on {'drawn slices' if card['data'] == DRAWN else card['data']}"
         words += f" ({card['size']}, n = {made['n']} rows), takes {card['seconds']:.2g} s an image on one thread"
         words += f" and {card['memory']:.0f} MB of memory" if card["memory"] else ""
-        words += f", and was attacked {attacked}. {card['about']}"
+        short = f", with {self.steps} of the usual {STEPS} steps: no number to rank it by" if self.short else ""
+        words += f", and was attacked {attacked}{short}. {card['about']}"
         lost = "".join(f"\n- *{part}*: {sentence}" for part, sentence in card["lost"].items())
         begun = set(self.own["shifts"]["shift"]) if "shifts" in self.own else set()
         for shift in sorted(begun - dict(self.shifts()).keys()):
             lost += f"\n- *shift {shift}*: one side alone was measured"
         made_by = f"Made by `{made['command']}`, version {made['versions']['helpers']}, seed {made['seed']}."
         return f"{words}\n\n{made_by}" + (f"\n\nLost:\n{lost}" if lost else "")
+
+    @property
+    def steps(self) -> int:
+        """Of the attack on it, by the command that made its table."""
+        made = self.folder / "transfer.json"
+        words = shlex.split(json.loads(made.read_text("utf8"))["command"]) if made.is_file() else []
+        return int(words[words.index("--steps") + 1]) if "--steps" in words else STEPS
+
+    @property
+    def short(self) -> bool:
+        """Whether the attack on it had fewer steps than those on the methods of this package."""
+        return self.steps < STEPS
+
+    def measures(self, name: str) -> dict[str, dict]:
+        """What its card says of its method: the numbers of its tables, but none of a short attack."""
+        found = cards.numbers(self.own, name)
+        return {key: number for key, number in found.items() if not (key == "attack" and self.short)}
 
     def missing(self, part: str) -> str:
         """Why a part was not measured."""
