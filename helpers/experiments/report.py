@@ -41,9 +41,9 @@ class Size:
     volumes: int | None = None
     climbs: bool = False
 
-    def of(self, volumes: int) -> "Size":
-        """The same of at most so many volumes."""
-        if self.volumes is None or self.volumes <= volumes:
+    def of(self, volumes: int | None) -> "Size":
+        """The same of at most so many volumes, None for any number."""
+        if self.volumes is None or volumes is None or self.volumes <= volumes:
             return self
         share = volumes / self.volumes
         return replace(self, images=round(share * self.images), others=share * self.others, volumes=volumes)
@@ -140,14 +140,12 @@ def sizes(data: str | None, quick: bool, size: str, tried: Tried, jobs: int) -> 
         there = len(transfer.held_out(data, size, most, ""))
         found = {part: each.of(there) for part, each in found.items() if part != "features" or _annotated(data)}
     for part, cut in CUTS if quick else ():
-        if part in found and seconds(found, tried, jobs) > QUICKLY:
-            most = found[part].volumes
-            fewer = found | {part: cut.of(most) if cut and most else cut}
-            fewer = {each: left for each, left in fewer.items() if left}
-            if (
-                seconds(fewer, tried, jobs) < seconds(found, tried, jobs) - STARTING
-            ):  # two volumes on two cores take as long as one
-                found = fewer
+        now = seconds(found, tried, jobs)
+        if part in found and now > QUICKLY:
+            others = {each: left for each, left in found.items() if each != part}
+            fewer = found | {part: cut.of(found[part].volumes)} if cut else others
+            # two volumes on two cores take as long as one
+            found = fewer if seconds(fewer, tried, jobs) < now - STARTING else found
     return found
 
 
