@@ -45,10 +45,12 @@ def test_intervals_that_overlap_share_a_rank_whatever_the_order():
     names = list(known)
     for _ in range(5):
         random.Random(0).shuffle(names)
-        ranks = cards.board({name: known[name] for name in names}).set_index(["measure", "method"])["rank"]
+        ranks = cards.board({name: known[name] for name in names}, names).set_index(["measure", "method"])["rank"]
         assert ranks["ssim knee"].dropna().to_dict() == {"a": 1, "b": 1, "c": 3}
         assert ranks["attack"].to_dict() == {"a": 3, "b": 1, "c": 1}
         assert np.isnan(ranks["ssim knee", "d"])
+        ranks = cards.board(known, ["a", "c"]).set_index(["measure", "method"])["rank"]
+        assert np.isnan(ranks["attack", "b"]) and ranks["attack"].dropna().to_dict() == {"a": 2, "c": 1}, "not audited"
 
 
 def test_the_schema_knows_every_measure_and_says_what_each_key_is():

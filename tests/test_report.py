@@ -15,7 +15,7 @@ from helpers.commands import report as command
 from helpers.experiments import report
 from helpers.experiments.report import Tried
 from helpers.findings import cards
-from helpers.findings.reported import Report
+from helpers.findings.reported import Report, more_robust
 
 SOURCE = """
 import os, time
@@ -233,6 +233,22 @@ def test_a_quick_report_on_a_slow_method_leaves_out_what_takes_longest():
     assert len(set(seen)) > 4, "it is cut step by step"
     alone = report.sizes(None, True, "laptop", Tried(5, True, None), 1)
     assert alone["transfer"].volumes == 1, "which takes half as long on one core, and as long as two on two"
+
+
+def test_no_method_is_ahead_by_an_attack_that_no_audit_carries(monkeypatch):
+    """A method that loses nothing and passes no gradient is not the most robust one."""
+    rows = [
+        {"protocol": "corrected", "eps": 0.02, "volume": f"v{volume}", "slice": 1, "method": name,
+         "attacked": attacked, "climbed": "none" if attacked in ("nothing", "noise") else "ssim",
+         "ssim": 0.9 - (0.01 * volume + 0.1 * (name == "tv")) * (attacked == name)}
+        for volume in range(8) for name in ("mine", "tv") for attacked in ("nothing", "noise", "mine", "tv")
+    ]  # fmt: skip
+    monkeypatch.setattr(Report, "name", "mine")
+    monkeypatch.setattr(Report, "table", lambda *_: pd.DataFrame(rows))
+    for trusted, verdict in (({"mine"}, "supported"), ({"tv"}, "no verdict, the attack on mine may be too weak")):
+        monkeypatch.setattr(Report, "trusted", lambda *_, trusted=trusted: trusted)
+        (cell,) = more_robust(Report.of(""))["eps 0.02"]
+        assert cell.endswith(f": {verdict}"), cell
 
 
 def test_a_short_attack_is_told_and_no_number_of_the_card(tmp_path):

@@ -193,13 +193,14 @@ def comparable(card: Mapping) -> bool:
     return card["data"] == DRAWN and card["profile"] == SHIPPED
 
 
-def board(cards: Mapping[str, Mapping[str, Mapping]]) -> pd.DataFrame:
+def board(cards: Mapping[str, Mapping[str, Mapping]], trusted: Collection[str]) -> pd.DataFrame:
     """Every measure of every method with its rank: a row a method and measure.
 
-    cards: name to `numbers`. Columns method, measure, mean, low, high, volumes, rank: one more than how many methods
-    are ahead of it beyond doubt, that is, whose interval lies wholly on the better side of its own. NaN for a number
-    without an interval. Of two whose intervals overlap neither is ahead of the other, though a third may be ahead of
-    one of them alone; methods were measured on the same or on other volumes, which this rule need not know.
+    cards: name to `numbers`; trusted: the methods on which an audit carries the attack: what others lose to theirs may
+    be less than there is, and has no rank. Columns method, measure, mean, low, high, volumes, rank: one more than how
+    many methods are ahead of it beyond doubt, that is, whose interval lies wholly on the better side of its own. NaN
+    for a number without an interval. Of two whose intervals overlap neither is ahead of the other, though a third may
+    be ahead of one of them alone; methods were measured on the same or on other volumes, which this rule need not know.
     """
     rows = [
         {"method": name, "measure": key, **card[key]} for key in MEASURES for name, card in cards.items() if key in card
@@ -209,6 +210,7 @@ def board(cards: Mapping[str, Mapping[str, Mapping]]) -> pd.DataFrame:
     ranks = {}
     for key, group in table.groupby("measure", sort=False):
         known = group.dropna(subset=["low", "high"])
+        known = known[known["method"].isin(trusted)] if key == "attack" else known
         for index, row in known.iterrows():
             ahead = known["low"] > row["high"] if MEASURES[key].more else known["high"] < row["low"]
             ranks[index] = 1 + int(ahead.sum())

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from helpers import stats
 from helpers.attacks.known import STEPS
 from helpers.experiments import tables as long_tables
 from helpers.experiments.report import LEFT_OUT, PEERS
 from helpers.files import written_aside
-from helpers.findings import cards, quality, shipped, transfer, verdicts
+from helpers.findings import audit, cards, quality, shipped, transfer
 from helpers.findings.cards import CARD, DRAWN, NEEDED
-from helpers.findings.verdicts import Measured
+from helpers.findings.verdicts import Claim
 from helpers.mri import metrics
 from helpers.places import RESULTS
 from helpers.shifts.factors import in_words
@@ -58,6 +57,11 @@ def shipped_cards() -> dict[str, dict]:
     tables = known()
     names = dict.fromkeys([*tables["quality"]["method"], *tables["shifts"]["family"]])
     return {name: cards.numbers(tables, name) for name in names}
+
+
+def shipped_trusted() -> set[str]:
+    """The methods of this package whose loss to attacks may be ranked: those on which the audit carries the attack."""
+    return audit.trusted(audit.shares(shipped.table(AUDIT)), cards.EPS)
 
 
 def write_card(card: dict, folder: Path) -> None:
@@ -161,6 +165,12 @@ class Report:
     def own(self) -> dict[str, pd.DataFrame]:
         return tables(self.folder)
 
+    def trusted(self, eps: float, score: str) -> set[str]:
+        """Of its method and those beside it, the ones on which an audit carries the attack of a strength."""
+        tables = [self.own[AUDIT]] if AUDIT in self.own else []
+        tables += [shipped.table(AUDIT)] if self.known else []
+        return {name for table in tables for name in audit.trusted(audit.shares(table), eps, score)}
+
     def table(self, name: str) -> pd.DataFrame:
         """A table of the report, and after it what is known of shipped methods on the same slices.
 
@@ -187,20 +197,20 @@ def lost_to_worst(table: pd.DataFrame, score: str = "ssim") -> pd.DataFrame:
     return lost.assign(strength="eps " + lost["eps"].map("{:g}".format))
 
 
-def more_robust(table: pd.DataFrame, name: str, score: str = "ssim") -> pd.DataFrame:
-    """Whether a method loses less than each other one to the worst that is known of each: a row a pair and strength.
+def more_robust(report: Report, score: str = "ssim") -> pd.DataFrame:
+    """Whether the method of a report loses less than each other one to the worst that is known of each.
 
-    table: of `lost_to_worst`. All are judged together; a loss is what was found, which may be less than there is.
+    A row a pair, a column a strength, all judged together. As in `transfer.judged` none is ahead by an attack that the
+    audit does not carry.
     """
-    wide = table.pivot(index=["strength", "volume", "slice"], columns="method", values="lost")
-    less = {}
-    for strength, rows in wide.groupby(level="strength", sort=False):
-        for other in wide.columns.drop(name):
-            both = (rows[other] - rows[name]).dropna()
-            if len(both):
-                key = (f"{name} loses less than {other}", strength)
-                less[key] = Measured.mean(stats.interval(both, both.index.get_level_values("volume")))
-    cells = verdicts.cells(less)
-    found = pd.Series(cells, dtype=object, index=pd.MultiIndex.from_tuples(cells) if cells else None)
-    words = f"claim, in {metrics.SCORES[score]}"
-    return found.unstack(sort=False).fillna("not measured").rename_axis(words) if cells else pd.DataFrame()
+    table, name = report.table("transfer"), report.name
+    wide = transfer.losses(table[table["protocol"] == "corrected"], score)
+    groups = dict(list(wide.groupby(level="eps")))
+    claims = [
+        Claim(f"{name} loses less than {other}", (transfer.WORST, other), (transfer.WORST, name), ranking=True)
+        for other in dict.fromkeys(table["method"])
+        if other != name and (other, other) in wide
+    ]
+    strong = {eps: transfer.carried(group, report.trusted(eps, score)) for eps, group in groups.items()}
+    found = transfer.together(groups, claims, strong).rename_axis(f"claim, in {metrics.SCORES[score]}")
+    return found.rename(columns="eps {:g}".format)

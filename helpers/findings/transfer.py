@@ -115,7 +115,7 @@ def judged(table: pd.DataFrame, eps: float, trusted: Collection[str], score: str
     strong = {
         protocol: carried(group, trusted) if protocol == "corrected" else None for protocol, group in groups.items()
     }
-    found = _together(groups, claims(list(table["method"].unique())), strong)
+    found = together(groups, claims(list(table["method"].unique())), strong)
     return found.rename_axis(index=f"claim, in {metrics.SCORES[score]} at eps {eps:g}")
 
 
@@ -127,11 +127,11 @@ def ranked(table: pd.DataFrame, audited: pd.DataFrame, score: str = "ssim") -> p
     groups = dict(list(losses(table[table["protocol"] == "corrected"], score).groupby(level="eps")))
     strong = {eps: carried(group, audit.trusted(audited, eps, score)) for eps, group in groups.items()}
     rankings = [claim for claim in claims(list(table["method"].unique())) if claim.ranking]
-    found = _together(groups, rankings, strong).rename_axis(index=f"ranking, in {metrics.SCORES[score]}")
+    found = together(groups, rankings, strong).rename_axis(index=f"ranking, in {metrics.SCORES[score]}")
     return found.rename(columns="eps {:g}".format)
 
 
-def _together(
+def together(
     groups: Mapping[object, pd.DataFrame], asked: Sequence[Claim], strong: Mapping[object, Collection[str] | None]
 ) -> pd.DataFrame:
     """Claims on groups of losses, judged together: a row a claim, a column a group.
