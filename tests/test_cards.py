@@ -51,6 +51,8 @@ def test_intervals_that_overlap_share_a_rank_whatever_the_order():
         assert np.isnan(ranks["ssim knee", "d"])
         ranks = cards.board(known, ["a", "c"]).set_index(["measure", "method"])["rank"]
         assert np.isnan(ranks["attack", "b"]) and ranks["attack"].dropna().to_dict() == {"a": 2, "c": 1}, "not audited"
+        words = cards.in_words(cards.board(known, ["a", "c"]), names)["lost to the worst change of 2 % (SSIM)"]
+        assert words[["a", "b"]].tolist() == ["0.400 [0.300, 0.500] (2)", "0.100 [0.050, 0.200]"]
 
 
 def test_the_schema_knows_every_measure_and_says_what_each_key_is():

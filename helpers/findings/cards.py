@@ -221,8 +221,9 @@ def in_words(table: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
     """The same as a table to read: a row a method, a column a measure, "mean [low, high] (rank)"."""
 
     def words(row: pd.Series) -> str:
-        known = f" [{row['low']:.3f}, {row['high']:.3f}] ({row['rank']:.0f})" if isfinite(row["rank"]) else ""
-        return f"{row['mean']:.3f}{known}"
+        ends = f" [{row['low']:.3f}, {row['high']:.3f}]" if isfinite(row["low"]) else ""
+        rank = f" ({row['rank']:.0f})" if isfinite(row["rank"]) else ""
+        return f"{row['mean']:.3f}{ends}{rank}"
 
     cells = table.assign(words=table.apply(words, axis=1) if len(table) else [])
     wide = cells.pivot(index="method", columns="measure", values="words")
