@@ -203,9 +203,9 @@ def bias_corrected(drawn: np.ndarray, claimed: float = 0.0) -> tuple[float, floa
     """The ends of the interval of a number by its resamples, and the two-sided p-value of what is claimed of it.
 
     drawn: the number and, after it, those of its resamples; NaN and a p-value of 1 where the number, or each of these,
-    is not defined. Percentiles, moved by twice the bias of the
-    median: resampled points lie further apart than the points themselves, so that a correlation near 1 is nearly always
-    lower in a resample. Source: Efron, Canad. J. Stat. 9 (1981), 139-158.
+    is not defined. Percentiles, moved by twice the bias of the median: resampled points lie further apart than the
+    points themselves, so that a correlation near 1 is nearly always lower in a resample. Source: Efron, Canad. J. Stat.
+    9 (1981), 139-158.
     """
     value, others = drawn[0], drawn[1:][np.isfinite(drawn[1:])]
     if not (np.isfinite(value) and len(others)):

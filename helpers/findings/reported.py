@@ -59,9 +59,9 @@ def shipped_cards() -> dict[str, dict]:
     return {name: cards.numbers(tables, name) for name in names}
 
 
-def shipped_trusted() -> set[str]:
+def shipped_trusted(eps: float = cards.EPS, score: str = "ssim") -> set[str]:
     """The methods of this package whose loss to attacks may be ranked: those on which the audit carries the attack."""
-    return audit.trusted(audit.shares(shipped.table(AUDIT)), cards.EPS)
+    return audit.trusted(audit.shares(shipped.table(AUDIT)), eps, score)
 
 
 def write_card(card: dict, folder: Path) -> None:
@@ -167,9 +167,9 @@ class Report:
 
     def trusted(self, eps: float, score: str) -> set[str]:
         """Of its method and those beside it, the ones on which an audit carries the attack of a strength."""
-        tables = [self.own[AUDIT]] if AUDIT in self.own else []
-        tables += [shipped.table(AUDIT)] if self.known else []
-        return {name for table in tables for name in audit.trusted(audit.shares(table), eps, score)}
+        own = audit.trusted(audit.shares(self.own[AUDIT]), eps, score) if AUDIT in self.own else set()
+        beside = shipped_trusted(eps, score) if self.known else set()
+        return own | beside - {self.name}
 
     def table(self, name: str) -> pd.DataFrame:
         """A table of the report, and after it what is known of shipped methods on the same slices.
