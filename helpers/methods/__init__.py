@@ -21,6 +21,7 @@ from helpers.errors import BadInput, say_once
 from helpers.methods import limited, own
 from helpers.networks import NETWORKS, fastmri_weights, zoo
 from helpers.places import READERS
+from helpers.sparsity.wavelet import COARSEST
 from helpers.untrained.recipes import FITS
 
 Method = Callable[[Tensor, Tensor], Tensor]
@@ -144,9 +145,9 @@ def tuned_on(name: str, item: Slice) -> str:
 def depends(name: str, data: Sequence[str] = ()) -> dict:
     """What the images of a method depend on, beside the measurement and the code of this package: plain values.
 
-    The checksums of a network's weights, lambda by source, the settings of an un-trained fit, or the checksum of the
-    file that a reader's own function is in. data: sources, files and folders; lambda that was tuned on a reader's, on
-    what is in it, or on a folder that it is in, counts, too.
+    The checksums of a network's weights, lambda by source, where a wavelet's levels end, the settings of an un-trained
+    fit, or the checksum of the file that a reader's own function is in. data: sources, files and folders; lambda that
+    was tuned on a reader's, on what is in it, or on a folder that it is in, counts, too.
     """
     if name in NETWORKS:
         return {each: depends(each) for each in zoo.names() if each.startswith(f"{name}-")}
@@ -161,7 +162,8 @@ def depends(name: str, data: Sequence[str] = ()) -> dict:
         for where, found in _tuned(entry.weight, READERS).items():
             if any(path.is_relative_to(where) or Path(where).is_relative_to(path) for path in paths):
                 lam[where] = found["lam"]
-        return {"lam": lam}
+        has_levels = entry.module == "l1" and entry.options.get("name") not in ("dct", "fourier")
+        return {"lam": lam} | ({"coarsest": COARSEST} if has_levels else {})
     return asdict(FITS[name]) if name in FITS else {}
 
 
