@@ -100,16 +100,16 @@ def interval(values, volumes) -> Interval:
 
 
 def share(values, volumes) -> Interval:
-    """The same of a share, of values 0 and 1: its interval lies between these.
+    """The same of a share, of values 0 and 1: its interval is the exact one of as many volumes.
 
-    Where it is none or all of them, values have no spread, and the interval is the exact one of as many volumes
-    (Clopper and Pearson 1934): what would be drawn as often by chance.
+    That of Clopper and Pearson (Biometrika 26 (1934), 404-413), for volumes each of which has all of it or nothing:
+    none spread wider at this mean. Shares near 0 or 1 have next to no spread of their own to go by.
     """
-    found = interval(values, volumes)
-    reach = 1 - ((1 - LEVEL) / 2) ** (1 / found.volumes)
-    low = 1 - reach if found.mean == 1 else max(found.low, 0.0)
-    high = reach if found.mean == 0 else min(found.high, 1.0)
-    return replace(found, low=low, high=high)
+    found, tail = interval(values, volumes), (1 - LEVEL) / 2
+    k, hits = found.volumes, found.volumes * found.mean
+    low = stats.beta.ppf(tail, hits, k - hits + 1) if hits > 0 else 0.0
+    high = stats.beta.ppf(1 - tail, hits + 1, k - hits) if hits < k else 1.0
+    return replace(found, low=float(low), high=float(high))
 
 
 def difference(table: pd.DataFrame, better: str, worse: str, score: str = "ssim") -> Interval:

@@ -2,57 +2,122 @@
 
 import copy
 import json
-import random
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from helpers import __version__
 from helpers.errors import BadInput
-from helpers.findings import cards, reported, shipped
+from helpers.findings import cards, ranks, reported, shipped
 from helpers.findings.cards import MEASURES, SCHEMA
 
 CARD = {
-    "card": 1,
+    "card": 2,
     "method": "hann:reconstruct",
     "about": "",
     "data": "drawn",
     "size": "quick",
     "profile": "laptop",
-    "made_by": {"command": "python -m helpers report hann:reconstruct", "seed": 0, "versions": {"helpers": "0"}},
+    "made_by": {
+        "command": "python -m helpers report hann:reconstruct",
+        "seed": 0,
+        "versions": {"helpers": __version__},
+    },
     "depends": {"file": "0"},
     "gradient": False,
     "trusted": None,
     "seconds": 0.1,
     "memory": None,
-    "measures": {"ssim knee": {"mean": 0.5, "low": 0.4, "high": 0.6, "volumes": 6}},
+    "measures": {
+        "ssim knee": {
+            "mean": 0.5,
+            "low": 0.4,
+            "high": 0.6,
+            "volumes": 2,
+            "values": [{"one": {"1": 0.4, "2": 0.5}, "two": {"1": 0.55}}],
+        }
+    },
     "lost": {},
 }
 
 
-def numbers(mean, low, high, volumes=6):
-    return {"mean": mean, "low": low, "high": high, "volumes": volumes}
+def values(numbers, first=0) -> pd.Series:
+    """A value a volume, of volumes counted from the first on."""
+    volumes = [f"v{number}" for number in range(first, first + len(numbers))]
+    return pd.Series(numbers, pd.MultiIndex.from_product([volumes, [""]], names=cards.ITEM), dtype=float)
 
 
-def test_intervals_that_overlap_share_a_rank_whatever_the_order():
-    """Of SSIM more is ahead, of a loss less; what has no interval has no rank and is ahead of nobody."""
-    known = {
-        "a": {"ssim knee": numbers(0.9, 0.85, 0.95), "attack": numbers(0.4, 0.3, 0.5)},
-        "b": {"ssim knee": numbers(0.88, 0.8, 0.9), "attack": numbers(0.1, 0.05, 0.2)},
-        "c": {"ssim knee": numbers(0.6, 0.5, 0.7), "attack": numbers(0.15, 0.1, 0.29)},
-        "d": {"ssim knee": numbers(0.99, None, None, 1)},
+def number(some) -> dict:
+    found = cards.averaged([some])
+    return {"mean": found.mean, "low": found.low, "high": found.high, "volumes": found.volumes} | {
+        "values": cards.nested([some])
     }
-    names = list(known)
-    for _ in range(5):
-        random.Random(0).shuffle(names)
-        ranks = cards.board({name: known[name] for name in names}, names).set_index(["measure", "method"])["rank"]
-        assert ranks["ssim knee"].dropna().to_dict() == {"a": 1, "b": 1, "c": 3}
-        assert ranks["attack"].to_dict() == {"a": 3, "b": 1, "c": 1}
-        assert np.isnan(ranks["ssim knee", "d"])
-        ranks = cards.board(known, ["a", "c"]).set_index(["measure", "method"])["rank"]
-        assert np.isnan(ranks["attack", "b"]) and ranks["attack"].dropna().to_dict() == {"a": 2, "c": 1}, "not audited"
-        words = cards.in_words(cards.board(known, ["a", "c"]), names)["lost to the worst change of 2 % (SSIM)"]
-        assert words[["a", "b"]].tolist() == ["0.400 [0.300, 0.500] (2)", "0.100 [0.050, 0.200]"]
+
+
+BASE = np.array([0.9, 0.5, 0.7, 0.8, 0.6, 0.75, 0.65, 0.85])  # volumes differ by more than methods do
+JITTER = np.array([1, -1, 0.5, -0.5, 0.8, -0.8, 0.2, -0.2]) / 1000
+
+
+def test_who_is_better_on_the_same_volumes_is_ahead_where_intervals_overlap():
+    """Of SSIM more is ahead, of a loss less, in any order."""
+    known = {
+        "a": {"ssim knee": number(values(BASE)), "attack": number(values(BASE))},
+        "b": {"ssim knee": number(values(BASE + JITTER)), "attack": number(values(BASE + JITTER))},
+        "c": {"ssim knee": number(values(BASE - 0.02 + JITTER)), "attack": number(values(BASE - 0.02 + JITTER))},
+    }
+    assert known["c"]["ssim knee"]["high"] > known["a"]["ssim knee"]["low"], "intervals overlap"
+    for names in (list(known), list(known)[::-1]):
+        found = ranks.board({name: known[name] for name in names}, names).set_index(["measure", "method"])["rank"]
+        assert found["ssim knee"].to_dict() == {"a": 1, "b": 1, "c": 3}
+        assert found["attack"].to_dict() == {"a": 2, "b": 2, "c": 1}
+    table = ranks.board(known, ["a", "c"])
+    found = table.set_index(["measure", "method"])["rank"]
+    assert np.isnan(found["attack", "b"]) and found["attack"].dropna().to_dict() == {"a": 2, "c": 1}, "not audited"
+    words = ranks.in_words(table, list(known))["lost to the worst change of 2 % (SSIM)"]
+    assert words["a"].endswith("] (2)") and words["b"].endswith("]")
+
+
+def test_few_or_other_volumes_have_no_rank_and_stand_before_nobody():
+    """The best by far on five volumes, or on others, is not ahead, and no number of volumes makes a bad one first."""
+    known = {
+        "few": number(values(BASE[:5] + 0.3)),
+        "others": number(values(BASE + 0.3, first=100)),
+        "a": number(values(BASE)),
+        "b": number(values(BASE - 0.1 + JITTER)),
+    }
+    table = ranks.board({name: {"ssim knee": each} for name, each in known.items()}, ()).set_index("method")
+    assert table["rank"].dropna().to_dict() == {"a": 1, "b": 2}
+
+
+def test_what_is_lost_between_other_volumes_is_compared_side_by_side():
+    """Of a shift the sides have other patients: each side is paired by itself."""
+    before, after = values(BASE), values(BASE - 0.2, first=50)
+    measure, worse = MEASURES["site"], [before, after - 0.05]
+    worse[1] = worse[1] + JITTER
+    assert measure.number([before, after]).mean == pytest.approx(0.2)
+    assert ranks.ranks(measure, {"a": [before, after], "b": worse}) == {"a": 1, "b": 2}
+
+
+def test_times_are_compared_by_ratios():
+    """A hundred times as long on every volume is behind, however much the times themselves spread."""
+    fast = values([0.01, 1.0, 0.1, 5.0, 0.02, 0.3])
+    assert ranks.ranks(MEASURES["time"], {"fast": [fast], "slow": [fast * np.linspace(90, 110, 6)]}) == {
+        "fast": 1,
+        "slow": 2,
+    }
+
+
+def test_values_come_back_from_a_card():
+    some = [values(BASE), values(BASE[:3], first=7)]
+    for one, other in zip(some, cards.flat(json.loads(json.dumps(cards.nested(some))))):
+        pd.testing.assert_series_equal(one, other)
+
+
+def test_pairs_of_a_shipped_column_are_decided_as_their_claims_are():
+    """Chapter index says that the VarNet is above the U-Net: so does the rank."""
+    board = ranks.board(reported.shipped_cards(), ()).set_index(["measure", "method"])["rank"]
+    assert board["ssim knee", "varnet"] < board["ssim knee", "unet"] < board["ssim knee", "zero-filled"]
 
 
 def test_the_schema_knows_every_measure_and_says_what_each_key_is():
@@ -64,9 +129,13 @@ def test_the_schema_knows_every_measure_and_says_what_each_key_is():
     ("change", "words"),
     [
         (lambda card: card.pop("method"), "'method' is a required property"),
-        (lambda card: card.update(card=2), "card"),
+        (lambda card: card.update(card=1), "card"),
         (lambda card: card.update(strange=1), "strange"),
-        (lambda card: card["measures"].update(beauty=numbers(1, 1, 1)), "beauty"),
+        (lambda card: card["measures"].update(beauty=card["measures"]["ssim knee"]), "beauty"),
+        (lambda card: card["measures"]["ssim knee"].update(low=0.55), "outside its interval"),
+        (lambda card: card["measures"]["ssim knee"].update(high=None), "outside its interval"),
+        (lambda card: card["measures"]["ssim knee"].update(values=[]), "measures.ssim knee.values"),
+        (lambda card: card["measures"]["ssim knee"].update(values=[{"one": {"1": "x"}}]), "values.0.one.1"),
         (lambda card: card["measures"]["ssim knee"].update(mean="high"), "measures.ssim knee.mean"),
         (lambda card: card["measures"]["ssim knee"].pop("volumes"), "volumes"),
         (lambda card: card.update(method="x" * 81), "method"),
@@ -92,19 +161,27 @@ def test_a_file_of_anything_else_is_told(tmp_path, text):
 
 
 def test_submitted_cards_are_those_that_can_be_compared(tmp_path):
-    usual = {"data": "drawn", "profile": "laptop"}
-    for name, more in (("a", {}), ("b", {"data": "my scans"}), ("c", {"profile": "smoke"})):
-        (tmp_path / f"{name}.json").write_text(json.dumps(CARD | usual | more))
+    made = CARD["made_by"]
+    others = {
+        "a": {},
+        "b": {"data": "my scans"},
+        "c": {"profile": "smoke"},
+        "d": {"made_by": made | {"seed": 7}},
+        "e": {"made_by": made | {"versions": {"helpers": "0.0.1"}}},
+    }
+    for name, more in others.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(CARD | more))
     assert list(cards.submitted(tmp_path)) == ["a"]
     told = cards.left_out(tmp_path)
-    assert "b (my scans, profile laptop), c (drawn, profile smoke)" in told and "a (" not in told
+    assert all(f"{name} (" in told for name in "bcde") and "a (" not in told
+    assert "b (my scans, profile laptop, seed 0" in told and "e (drawn, profile laptop, seed 0, version 0.0.1)" in told
     assert cards.submitted(tmp_path / "nowhere") == {} and cards.left_out(tmp_path / "nowhere") == ""
 
 
 def test_no_card_takes_the_place_of_another(tmp_path):
     """Two that call their method alike stand by the names of their files, and one of ours is not theirs."""
     for name in ("one", "two", "varnet"):
-        (tmp_path / f"{name}.json").write_text(json.dumps(CARD | {"data": "drawn", "profile": "laptop"}))
+        (tmp_path / f"{name}.json").write_text(json.dumps(CARD))
     assert list(cards.submitted(tmp_path, taken=["varnet"])) == ["one", "two", "varnet*"]
 
 

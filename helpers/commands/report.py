@@ -82,7 +82,7 @@ def _made(args: argparse.Namespace, tried: report.Tried, sizes: dict[str, report
         "card": cards.VERSION,
         "method": args.method,
         "about": args.about,
-        "data": args.data or DRAWN,
+        "data": _data(args),
         "size": "quick" if args.quick else "whole",
         "profile": args.profile,
         "made_by": provenance(_command(args), args.seed, sum(map(len, tables.values())), args.device),
@@ -103,9 +103,14 @@ def _made(args: argparse.Namespace, tried: report.Tried, sizes: dict[str, report
     return int(bool(lost))
 
 
+def _data(args: argparse.Namespace) -> str:
+    """On what it is measured, as the card says; a reader's folder may be called as drawn slices are."""
+    return f"./{DRAWN}" if args.data == DRAWN else args.data or DRAWN
+
+
 def _identity(args: argparse.Namespace) -> dict:
     """What a report is of: all of its tables are measured with it, or belong to another report."""
-    found = {"method": args.method, "file": methods.depends(args.method), "data": args.data or DRAWN}
+    found = {"method": args.method, "file": methods.depends(args.method), "data": _data(args)}
     found |= {"size": "quick" if args.quick else "whole", "profile": args.profile, "seed": args.seed}
     return plain(found | {"version": __version__})
 

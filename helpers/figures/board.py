@@ -6,6 +6,7 @@ from itertools import product
 from math import isfinite
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import seaborn  # noqa: F401  whose color map vlag, blue over white to red, matplotlib then knows
 from IPython.display import HTML
@@ -13,6 +14,8 @@ from matplotlib.figure import Figure
 
 from helpers.figures.look import COLORS, color
 from helpers.findings.cards import MEASURES
+
+LEAST = 6  # methods of which a rank correlation is told: of five, chance alone gives .9 or more in one of ten
 
 STYLE = """
 .board-scroll { overflow-x: auto; }
@@ -58,9 +61,9 @@ SCRIPT = """
 
 
 def board(found: pd.DataFrame, methods: Sequence[str], about: dict[str, str] | None = None) -> HTML:
-    """The leaderboard: a row a method, a column a measure with its interval and, round, its rank.
+    """The leaderboard: a row a method, a column a measure with its interval, its volumes and, round, its rank.
 
-    found: of `findings.cards.board`; methods: the order of the rows; about: by method, a sentence, shown when it is
+    found: of `findings.ranks.board`; methods: the order of the rows; about: by method, a sentence, shown when it is
     pointed at. A click on a heading, or Enter, sorts by it, the best first, and turns the order when it is repeated.
     """
     known, about = found.set_index(["method", "measure"]), about or {}
@@ -91,31 +94,34 @@ def _head(words: str, unit: str, first: str) -> str:
 def _cell(row: pd.Series | None) -> str:
     if row is None:
         return '<td data-value="">&ndash;</td>'
-    known, rank = "(one volume)", ""
-    if isfinite(row["low"]):
-        known = f"{row['low']:.3f} to {row['high']:.3f}"
+    ends, rank = f"{row['low']:.3f} to {row['high']:.3f}, " if isfinite(row["low"]) else "", ""
+    known = f"{ends}n = {row['volumes']:.0f}"
     if isfinite(row["rank"]):
         rank = f'<span class="rank" title="rank">{row["rank"]:.0f}</span>'
     return f'<td data-value="{row["mean"]:.6g}">{row["mean"]:.3f}{rank}<small>{known}</small></td>'
 
 
 def agreement(found: pd.DataFrame, size: float = 0.62) -> Figure:
-    """How alike any two measures order the methods: rank correlations, with all turned so that more is better."""
-    wide = found.pivot(index="method", columns="measure", values="mean")
+    """How alike any two measures order the methods: rank correlations, with all turned so that more is better.
+
+    found: of `findings.ranks.board`, of which only what has a rank counts. Pairs of fewer than LEAST methods have the
+    number of these in the place of a correlation.
+    """
+    wide = found[found["rank"].notna()].pivot(index="method", columns="measure", values="mean")
     wide = wide[[key for key in MEASURES if key in wide]]
     turned = wide * [1 if MEASURES[key].more else -1 for key in wide]
-    least = turned.notna().sum().sort_values()
-    alike = turned.corr("spearman", min_periods=4)
+    both = turned.notna().astype(int)
+    counts, alike = (both.T @ both).to_numpy(), turned.corr("spearman").to_numpy()
+    alike = np.where(counts < LEAST, np.nan, alike)
     words = [MEASURES[key].words for key in wide]
     figure, axes = plt.subplots(figsize=(size * len(words) + 3.6, size * len(words) + 2.2))
     drawn = axes.imshow(alike, "vlag", vmin=-1, vmax=1)
     for row, column in product(range(len(words)), repeat=2):
-        value = alike.iloc[row, column]
-        if isfinite(value):
-            axes.text(column, row, f"{value:.1f}", ha="center", va="center", fontsize=10)
+        value, n = alike[row, column], counts[row, column]
+        words_of = f"{value:.1f}" if isfinite(value) else f"n={n}"
+        axes.text(column, row, words_of, ha="center", va="center", fontsize=10 if isfinite(value) else 8)
     axes.set_xticks(range(len(words)), words, rotation=45, ha="right", fontsize=11)
     axes.set_yticks(range(len(words)), words, fontsize=11)
     axes.grid(visible=False)
-    n = f"{least.iloc[0]} to {least.iloc[-1]}" if least.iloc[0] < least.iloc[-1] else f"{least.iloc[0]}"
-    figure.colorbar(drawn, ax=axes, shrink=0.7, label=f"rank correlation over n = {n} methods")
+    figure.colorbar(drawn, ax=axes, shrink=0.7, label=f"rank correlation over {LEAST} methods or more")
     return figure

@@ -17,12 +17,10 @@ from helpers.findings.cards import CARD, DRAWN, NEEDED
 from helpers.findings.verdicts import Claim
 from helpers.mri import metrics
 from helpers.places import RESULTS
-from helpers.shifts.factors import in_words
 
 MARK, PAGE = "report.json", "report.html"  # what a folder is of, from the beginning on; what is read
 EXAMPLE = RESULTS / "report"  # what the first example of chapter own_method gives, --quick
 AUDIT = "audit"
-SEED = 0  # of the tables of this package
 # what rows of one measurement have in common: slices by identity, since "slice 1" is another of two than of one
 SAME = ("identity", "volume", "slice", "box", "source", "protocol", "shift", "side", "factor")
 STRENGTH = {"transfer": ("eps",)}  # where that is what was asked for; of what hides a finding it is what was found
@@ -39,10 +37,7 @@ BESIDE = {  # in which column of a table methods stand
 def tables(folder: Path) -> dict[str, pd.DataFrame]:
     """The tables of a report by name: those that are there."""
     paths = {name: folder / f"{name}.csv" for name in (*NEEDED, AUDIT)}
-    found = {name: long_tables.read(path) for name, path in paths.items() if path.is_file()}
-    if "factors" in found:  # of levels that are all numbers a CSV does not know that they are words
-        found["factors"]["level"] = found["factors"]["level"].map(in_words)
-    return found
+    return {name: long_tables.read(path) for name, path in paths.items() if path.is_file()}
 
 
 def known() -> dict[str, pd.DataFrame]:
@@ -68,7 +63,7 @@ def write_card(card: dict, folder: Path) -> None:
     """Check a card and write it into the folder of its report."""
     cards.check(card, CARD)
     with written_aside(folder / CARD) as part:
-        part.write_text(json.dumps(card, indent=2) + "\n", "utf8")
+        part.write_text(json.dumps(card, indent=2, allow_nan=False) + "\n", "utf8")
 
 
 @dataclass(frozen=True)
@@ -95,7 +90,7 @@ class Report:
     @property
     def known(self) -> bool:
         """Whether the methods of this package were measured on the same slices, under the same masks."""
-        return cards.comparable(self.card) and self.card["made_by"]["seed"] == SEED
+        return cards.comparable(self.card)
 
     @property
     def peers(self) -> list[str]:
