@@ -14,6 +14,7 @@ from test_workers import wait_for
 from helpers import methods
 from helpers.__main__ import main
 from helpers.errors import BadInput
+from helpers.experiments.evaluate import timed
 from helpers.methods.limited import Limited
 
 SOURCE = """
@@ -156,6 +157,18 @@ def test_what_it_imports_is_not_counted(reader, measured):
     child = limited._child.pid
     limited(*measured)
     assert limited._child.pid == child
+    limited.end()
+
+
+def test_the_way_to_its_process_is_not_counted(reader, measured):
+    """Of a method that takes no time at all; what a large k-space takes through the pipe is ten times as long."""
+    kspace, mask = measured
+    name = reader("def none(kspace, mask):\n    return abs(kspace[0])\n", "limits_nine", "none")
+    limited, large = Limited(name, 60), kspace.repeat(100, 1, 1)
+    limited(large, mask)
+    start = time.perf_counter()
+    _, seconds = timed(limited, lambda: limited(large, mask))
+    assert 0 < seconds == limited.took < time.perf_counter() - start
     limited.end()
 
 

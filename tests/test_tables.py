@@ -113,6 +113,32 @@ def test_rows_of_a_method_that_has_changed_are_measured_again(kept):
     assert table(kept, sense={}).have == {("tv", "001"), ("sense", "001")}  # not asked for: what is there stays
 
 
+def test_what_was_tuned_on_other_data_than_these_forgets_no_row(kept, capsys):
+    """A weight of a folder that this command does not name is remembered, and counts where it is named again."""
+    tuned = {"lam": {"knee": 0.1, "/a": 5.0}}
+    made = table(kept, tv=tuned)
+    assert "1 rows of tv" in capsys.readouterr().err and made.have == {("sense", "001")}
+    made.add([{"method": "tv", "volume": "001", "ssim": 0.5}])
+    del made
+    for lam in ({"knee": 0.1}, {"knee": 0.1, "/a": 5.0}):
+        again = table(kept, tv={"lam": lam})
+        assert ("tv", "001") in again.have and again.methods["tv"] == tuned
+    assert capsys.readouterr().err == ""
+    assert ("tv", "001") not in table(kept, tv={"lam": {"knee": 0.1, "/a": 6.0}}).have
+
+
+def test_levels_and_names_that_look_like_numbers_are_text(tmp_path):
+    """Levels 1, 1.5 and, later, one in words: none becomes 1.0."""
+    path = tmp_path / "t.csv"
+    for level in ("1", "1.5", "as it is"):
+        made = Table(path, ["method", "level"], lambda n: provenance("made", 0, n), {}, {"123": {}})
+        made.add([{"method": "123", "level": level, "ssim": 0.5}])
+        made.finish(ordered=True)
+        del made
+    assert tables.read(path)["level"].tolist() == ["1", "1.5", "as it is"]
+    assert Table(path, ["method", "level"], lambda n: {}, {}, {"123": {}}).have >= {("123", "1"), ("123", "1.5")}
+
+
 @pytest.mark.parametrize("depends", [[("profile", "laptop")], [("profile", "smoke"), ("steps", 3)], []])
 def test_rows_of_other_settings_are_refused(kept, depends):
     before = kept.read_bytes(), kept.with_suffix(".json").read_bytes()

@@ -66,16 +66,15 @@ def measure(name: str, method: Method, item: Slice, mask: Tensor) -> dict:
 
     psnr_zero_filled: what is there without any reconstruction, which every method should be above.
     """
-    image, seconds = _timed(method, item.kspace.device, lambda: reconstruct(method, item, mask))
+    image, seconds = timed(method, lambda: reconstruct(method, item, mask))
     return scored(name, item, mask, image, seconds)
 
 
-def _timed(method: Method, device: torch.device, make: Callable[[], Tensor]) -> tuple[Tensor, float]:
-    """What is made with a method, and the seconds that took; not those in which a process of its own begins."""
-    if isinstance(method, Limited):
-        method.ready(device)
+def timed(method: Method, make: Callable[[], Tensor]) -> tuple[Tensor, float]:
+    """What is made with a method, and the seconds that took; of one in its own process those that it took there."""
     start = time.perf_counter()
-    return make(), time.perf_counter() - start
+    made = make()
+    return made, method.took if isinstance(method, Limited) else time.perf_counter() - start
 
 
 def measure_batch(name: str, method: Method, items: Sequence[Slice], mask: Tensor) -> Iterator[dict]:
@@ -87,7 +86,7 @@ def measure_batch(name: str, method: Method, items: Sequence[Slice], mask: Tenso
         yield measure(name, method, items[0], mask)
         return
     kspace = torch.stack([item.kspace for item in items])
-    images, seconds = _timed(method, kspace.device, lambda: called(method, mask * kspace, mask))
+    images, seconds = timed(method, lambda: called(method, mask * kspace, mask))
     for item, image in zip(items, images, strict=True):
         yield scored(name, item, mask, item.crop(image), seconds / len(items))
 

@@ -2,9 +2,9 @@
 
 import math
 import shlex
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from helpers import methods
 from helpers.data import open_data
 from helpers.errors import BadInput
 from helpers.experiments import pathologies, transfer
-from helpers.experiments.evaluate import mask_of, reconstruct
+from helpers.experiments.evaluate import mask_of, reconstruct, timed
 from helpers.methods.limited import Limited, allowing
 from helpers.places import RESULTS
 from helpers.profiles import profile
@@ -120,9 +120,7 @@ def tried(name: str, data: str | None, size: str, limit: float, seed: int = 0) -
         mask = mask_of(item, seed=seed)
         try:
             reconstruct(method, item, mask)  # what it does the first time only is not counted
-            start = time.perf_counter()
-            reconstruct(method, item, mask)
-            seconds = time.perf_counter() - start
+            _, seconds = timed(method, partial(reconstruct, method, item, mask))
             image = method((mask * item.kspace).requires_grad_(), mask)
         except BadInput as error:
             wrong = str(error) if "reference" in wrong else wrong

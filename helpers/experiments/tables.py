@@ -20,6 +20,7 @@ from helpers.mri import metrics
 
 OF_A_SLICE = ["volume", "slice"]
 WHERE = ("device", "threads", "commit", "processor", "versions")  # of a provenance: where and by what was measured
+TEXT = ("volume", "identity", "run", "method", "family", "variant", "made_for", "attacked", "level", "label")
 NUMBERS = ("slice", "seed", "lam", "eps", "snr", "psnr_zero_filled", "acceleration", "seconds")
 
 
@@ -62,9 +63,10 @@ class Table:
         self._measured = False
         self._unfinished = there and before.get("n", 0) is None  # a run was killed
         self._earlier = [*before.get("earlier", []), *([before["command"]] if "command" in before else [])]
-        self.depends, self.methods = plain(depends), before.get("methods", {}) | plain(methods or {})
+        self.depends, self.methods = plain(depends), plain(methods or {})
         if there:
-            self._compare(before, plain(methods or {}))
+            self._compare(before)
+        self.methods = before.get("methods", {}) | self.methods
         self._slices: dict[tuple[str, int], str] = {}  # identity by volume and number
         if "identity" in self.keys:
             known = self.rows[[*OF_A_SLICE, "identity"]].drop_duplicates()
@@ -89,8 +91,11 @@ class Table:
                     f"the column {name} of {self.path} is damaged, so that it is not gone on with; give another --table"
                 )
 
-    def _compare(self, before: Mapping, methods: Mapping[str, Mapping]) -> None:
-        """Hold what the rows were made with against what further ones would be made with."""
+    def _compare(self, before: Mapping) -> None:
+        """Hold what the rows were made with against what further ones would be made with.
+
+        What rows of a method depend on and further ones do not, as on a lambda for other data, stays.
+        """
         theirs = before.get("depends")
         if not isinstance(theirs, dict):
             raise BadInput(f"nothing says what the rows of {self.path} depend on; give another --table")
@@ -98,9 +103,17 @@ class Table:
             old, new = theirs.get(key), self.depends.get(key)
             if old != new:
                 raise BadInput(f"{self.path} was measured with {key} {old!r}, not {new!r}; give another --table")
-        changed = [name for name, now in methods.items() if before.get("methods", {}).get(name) != now]
-        if changed:
-            self._rows = self.rows[~self.rows["method"].isin(changed)]
+        known = before.get("methods", {})
+        changed = {name for name, now in self.methods.items() if not _named_by(now, known.get(name, now))}
+        stale = self.rows["method"].isin(changed | (self.methods.keys() - known.keys())) if self.methods else []
+        if len(stale) and stale.any():
+            names = ", ".join(sorted(set(self.rows.loc[stale, "method"])))
+            words = f"{stale.sum()} rows of {names} in {self.path} are forgotten: what they depend on has changed"
+            print(words, file=sys.stderr)
+            self._rows = self.rows[~stale]
+        self.methods = {
+            name: now if name in changed else _joined(known.get(name, {}), now) for name, now in self.methods.items()
+        }
 
     @property
     def rows(self) -> pd.DataFrame:
@@ -242,7 +255,7 @@ def origin(path: Path | None) -> dict:
 
 
 def read(path: Path) -> pd.DataFrame:
-    """A tidy table as `keep` wrote it; the name of a volume is text, also where it looks like a number.
+    """A tidy table as `keep` wrote it; names and levels are text, also where they look like numbers.
 
     A last line without an end is not whole, as where the power failed, and is left out.
 
@@ -250,11 +263,24 @@ def read(path: Path) -> pd.DataFrame:
     """
     try:
         # only what is empty is missing: a volume may be called NA
-        text = {"volume": str, "identity": str, "run": str}
+        text = dict.fromkeys(TEXT, str)
         whole, end, _ = path.read_bytes().rpartition(b"\n")
         return pd.read_csv(BytesIO(whole + end), dtype=text, keep_default_na=False, na_values=[""])
     except (ValueError, pd.errors.ParserError) as error:
         raise BadInput(f"{path} is no table, so that it cannot be gone on with; give another --table") from error
+
+
+def _named_by(now: object, before: object) -> bool:
+    """Whether all that is named now was the same before, where more may have been named."""
+    if isinstance(now, dict) and isinstance(before, dict):
+        return all(key in before and _named_by(value, before[key]) for key, value in now.items())
+    return now == before
+
+
+def _joined(before: Mapping, now: Mapping) -> dict:
+    """All that is named before or now, which agree."""
+    both = {key: _joined(before[key], now[key]) for key in before if isinstance(before[key], dict) and key in now}
+    return {**before, **now, **both}
 
 
 def _origin(identity: str) -> str:

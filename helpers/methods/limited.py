@@ -48,11 +48,14 @@ class Limited:
 
     It runs in a child process (`served`), which takes k-space and mask as arrays and gives the image back, and is
     started anew where it was ended. BadInput, as of the method itself, and where it takes longer or its process ends.
-    memory: the most that the child has held so far, in MB; None where it was asked for nothing yet.
+    memory: the most that the child has held so far, in MB; took: seconds of the last image, without the way to the
+    child and back. None where it was asked for nothing yet.
     """
 
     def __init__(self, name: str, seconds: float):
-        self.name, self.seconds, self.memory = name, seconds, None
+        self.name, self.seconds = name, seconds
+        self.memory: float | None = None
+        self.took: float | None = None
         self._child: subprocess.Popen | None = None
         self._device = ""
 
@@ -107,7 +110,7 @@ class Limited:
         if answer is None:
             code = self._child.wait()
             raise BadInput(f"{self.name} ended its process with code {code}")
-        kind, self.memory, array = int(answer[0]), float(answer[1]), answer[2]
+        kind, (self.memory, self.took), array = int(answer[0]), answer[1].tolist(), answer[2]
         if kind == SENTENCE:
             raise BadInput(array.tobytes().decode())
         return kind, torch.from_numpy(array).to(arrays[0].device)

@@ -51,7 +51,7 @@ class Served:
 
 
 def serve(name: str, device: str) -> None:
-    """Load the method, then answer every question that comes, until none do: kind, memory in MB, array."""
+    """Load the method, then answer every question that comes, until none do: kind, memory in MB and seconds, array."""
     torch.set_num_threads(1)
     Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
     given, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
@@ -62,6 +62,7 @@ def serve(name: str, device: str) -> None:
     while given.peek(1):
         asked = int(read(given))
         arrays = [torch.from_numpy(read(given)).to(device) for _ in range(3)]
+        start = time.perf_counter()
         try:
             if sentence:
                 raise BadInput(sentence)
@@ -69,7 +70,7 @@ def serve(name: str, device: str) -> None:
             answer = answer.detach().cpu().numpy()
         except (BadInput, RuntimeError) as error:  # torch raises the second where a gradient fails
             kind, answer = SENTENCE, np.frombuffer(str(error).encode(), np.uint8)
-        for each in (np.array(kind), np.array(_memory()), answer):
+        for each in (np.array(kind), np.array([_memory(), time.perf_counter() - start]), answer):
             write(answers, each)
 
 
