@@ -80,7 +80,7 @@ def test_the_units_of_the_second_site_change_no_corrected_score_and_ruin_the_pub
         for name in ("ssim", "ssim_object", "nmse"):
             assert scores[0][name] == pytest.approx(scores[1][name], abs=1e-4)
     y = stanford.kspace * (mask := measured(stanford))
-    lam, step, steps = groups.PUBLISHED_L1["base"]
+    lam, step, steps = groups.published_l1("base", "knee")
     same, ruined = (published.site.l1_in_file_units(k * y, mask, 100 * lam, step, 50) / k for k in (1, unit))
     none = published.reconstruction.l1(y, mask, 0.0, step, 50)
     assert float((ruined - none).norm() / none.norm()) < 1e-4  # nothing is left of the penalty
@@ -121,6 +121,17 @@ def test_every_family_has_variants_of_one_domain(domain):
     lams = [methods.tuned("tv", domain)["lam"] * times for times in groups.WEIGHTS.values()]
     assert lams == [each.load().keywords["lam"] for each in groups.variants("tv", domain)]
     assert not list(groups.as_published("tv", domain))
+
+
+def test_l1_as_published_has_the_steps_of_the_facts():
+    """Table 2.3: .028 on knees, .081 on brains, .122 on the second site; lambda grows as steps shrink."""
+    for source, step in {"knee": 0.028, "brain": 0.081, "stanford": 0.122}.items():
+        lam, found, steps = groups.published_l1("base", source)
+        assert found == pytest.approx(step, rel=0.02) and lam * found == pytest.approx(0.035 * 0.028) and steps == 1000
+    assert groups.published_l1("brain", "brain")[1:] == pytest.approx((0.081, 200), rel=0.02)
+    side = next(side for side in shifts.sides("site", "published") if side.slices == shifts.SECOND)
+    keywords = shifts.members(side, "wavelet")[0].load().keywords
+    assert (keywords["lam"], keywords["step"], keywords["steps"]) == groups.published_l1("base", shifts.SECOND)
 
 
 def test_l1_as_published_is_that_of_the_anatomy_on_which_it_is_made():

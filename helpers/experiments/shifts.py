@@ -130,7 +130,7 @@ def members(side: Side, family: str) -> list[Variant]:
         return list(groups.variants(family, side.domain))
     # the notebooks tune l1 by anatomy, and the other's is not made on this side; the ConvDecoder is the same on both
     others = "base" if side.domain == "brain" else "brain"
-    found = groups.as_published(family, side.domain)
+    found = groups.as_published(family, side.domain, side.slices)
     return [each for each in found if (each.family, each.variant) != ("wavelet", others)]
 
 
