@@ -12,6 +12,7 @@ from made_scan import expected, inverse, noise_image, transform
 from helpers.__main__ import main
 from helpers.data import FastMRI
 from helpers.errors import BadInput
+from helpers.shifts.lines import measured
 
 ROWS, COLUMNS = 40, 32
 FULL = transform(noise_image(ROWS, COLUMNS, 2), (1, 2)).transpose(3, 0, 1, 2).astype(np.complex64)
@@ -69,6 +70,19 @@ def test_a_mask_beside_full_kspace_is_the_measurement(tmp_path, capsys, name, ma
     assert main(["reconstruct", str(path), "--method", "zero-filled", "--json"]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out.splitlines()[0])["nmse"] > 0 and "no reference" not in err
+
+
+def test_what_draws_masks_refuses_a_scan_that_has_its_own(tmp_path, capsys):
+    """Its zeros would count as measured: one sentence, and no number."""
+    (tmp_path / "scans").mkdir()
+    path = write(tmp_path / "scans" / "scan.h5", FULL, mask=LINES.astype(np.uint8))
+    with pytest.raises(BadInput, match="scan:1 has a sampling mask of its own"):
+        measured(FastMRI(path)[1])
+    for words in (["factors", "--methods", "sense"], ["features", "--only", "curves", "--methods", "sense"]):
+        where = ["--data", str(path.parent), "--volumes", "1", *(["--acquisition", ""] if "factors" in words else [])]
+        assert main([*words, *where]) == 2
+        out, err = capsys.readouterr()
+        assert out == "" and "has a sampling mask of its own" in err.splitlines()[-1]
 
 
 def test_a_mask_that_is_true_throughout_is_none(tmp_path):

@@ -11,6 +11,7 @@ from helpers.errors import BadInput
 from helpers.experiments import evaluate
 from helpers.experiments.live import measured_live
 from helpers.shifts.factors import FACTORS, in_words
+from helpers.shifts.lines import undrawn
 
 METHODS = ("zero-filled", "unet", "varnet", "wavelet", "tv")
 COUNT = 10  # slices, one a volume
@@ -21,12 +22,13 @@ KEYS = ["factor", "method", "identity"]  # what is measured in one piece: all le
 def rows(item: Slice, factor: str, name: str, seed: int = 0) -> Iterator[dict]:
     """One method on one slice at every level of one factor: a row a level, columns of `evaluate.measure` beside it.
 
-    Masks are drawn for the volume, whatever its file has, and are the same for all levels that leave the mask and the
+    Masks are drawn for the volume, and are the same for all levels that leave the mask and the
     number of lines as they are. A level that this slice cannot have, such as an acceleration that its center alone
     exceeds, has no row. level: in words; drop: what SSIM loses from the usual level to it. BadInput for an unknown
-    factor.
+    factor, and for a slice with a mask of its own.
     """
     known(factor)
+    undrawn(item)
     method, found = methods.load(name, item), {}
     for level in FACTORS[factor].levels:
         try:
