@@ -161,9 +161,9 @@ def maps(args: argparse.Namespace) -> Table:
 
 def checks(args: argparse.Namespace) -> Table:
     """The rows that hold heat maps against one feature at a time."""
-    items = shifts.slices(args.data, profile(args.profile), 1)
+    items = shifts.slices(args.data, profile(args.profile), args.volumes or heat_maps.VOLUMES)
     names = args.methods or [name for name in heat_maps.METHODS["corrected"] if name not in heat_maps.STRIDES]
-    work = [((name, items[0].identity), (items[0], name)) for name in names]
+    work = [((name, item.identity), (item, name)) for name in names for item in items]
     parts = _with_bands(_members(args, names, items))
     table = _table(args, "checks", heat_maps.CHECK_KEYS, items, {}, parts)
     return _filled(args, table, work, check)

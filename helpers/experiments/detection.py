@@ -20,7 +20,7 @@ from helpers.shifts.lines import measured
 
 SIZES = (1, 2, 3, 4, 6, 8)
 CONTRASTS = (-1.0, -0.5, 0.25, 0.5, 1.0)
-USUAL = Feature(size=4, contrast=0.5)  # of which the shape is changed
+USUAL = Feature(size=6, contrast=0.5)  # of which the shape is changed: of 4 pixels a disk is a cross
 BAND = 20  # rows that have one feature: their errors are changed a little by others, their contrasts hardly
 GROUPS = 2  # of places
 DRAWS = 2  # of noise for each group

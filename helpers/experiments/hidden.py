@@ -57,8 +57,8 @@ def search(one: Case, box: int, goal: str, name: str, seed: int = 0) -> Search |
         return None
     finding = pathologies.finding(one, one.item.boxes[box])
     mask = measured(start, seed=seed)
-    make = partial(methods.load, name, source=start.source)
-    attacked = differentiable(name, start.source)
+    make = partial(methods.load, name, start)
+    attacked = differentiable(name, start)
     threat = Goal(attacked, mask * start.kspace, mask, SMALLEST, one.item.target, finding=finding, goal=goal)
     return Search(start, mask, finding, least(make, threat, seed))
 
@@ -75,7 +75,7 @@ def rows(one: Case, box: int, goal: str, name: str, others: Sequence[str] = (), 
         return
     start, found = sought.start, sought.found
     for method in (name, *(other for other in others if other != name)):
-        load = partial(methods.load, method, source=start.source)
+        load = partial(methods.load, method, start)
         before, after = (float(sought.finding.shown(sought.image(load(), each))) for each in (False, True))
         yield {
             "made_for": name,

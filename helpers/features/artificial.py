@@ -26,7 +26,7 @@ class Feature:
 
     size      pixels along a side
     contrast  how far it goes from what is there to the maximum: 1 all the way, as in the paper; below 0 to black
-    shape     one of `SHAPES`
+    shape     one of `SHAPES`; of 3 pixels a disk is a square, of 4 a cross
     """
 
     size: int = 3

@@ -15,6 +15,7 @@ from helpers.mri import metrics
 
 RANKING = ("varnet", "unet", "convdecoder", "wavelet")  # of the paper, the best first
 ERROR, MISSED, INVENTED = "error in the box", "hidden", "invented"
+UNTOLD = "without a trace"  # in the image: with the finding and without it the box is nearly the same
 KEYS = ["family", "variant"]
 FINDING = ["volume", "slice", "box"]
 LINED = 3  # variants: two points are always on a line
@@ -22,10 +23,19 @@ SCORES = ("ssim", "ssim_object")
 
 
 def with_rates(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with whether a finding is hidden or invented by the method itself: 1, 0, or NaN where nobody knows."""
+    """The table with whether a finding is hidden or invented by the method itself: 1, 0, or NaN where nobody knows.
+
+    Also whether it is UNTOLD: what is hidden by a box that is too dark or too bright by itself has left its trace.
+    """
+    with_it, without = (
+        pd.Series(pd.to_numeric(table.get(name, np.nan)), table.index) for name in ("shown_with", "shown_without")
+    )
     rates = {}
-    for name, column, beyond in ((MISSED, "shown_with", np.less), (INVENTED, "shown_without", np.greater)):
-        shown = pd.to_numeric(table.get(column, np.nan))
+    for name, shown, beyond in (
+        (MISSED, with_it, np.less),
+        (INVENTED, without, np.greater),
+        (UNTOLD, with_it - without, np.less),
+    ):
         rates[name] = pd.Series(beyond(shown, HALF), table.index).where(shown.notna()).astype(float)
     return table.assign(**rates)
 
@@ -97,14 +107,14 @@ def judged(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
 
 
 def honest(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """The book's own claim, that a method that scores higher hides fewer findings and invents fewer.
+    """The book's own claim, that a method that scores higher hides fewer findings, leaves fewer untold, invents fewer.
 
     table: corrected rows `with_rates`. By the correlation of the means of all variants over the findings that they have
     in `common`, turned round; with intervals by a bootstrap over volumes.
     """
     known = common(table[table[MISSED].notna() & table[INVENTED].notna()])
     volumes, claims = int(known["volume"].nunique()), {}
-    for rate in (MISSED, INVENTED):
+    for rate in (MISSED, UNTOLD, INVENTED):
         for score in SCORES:
             drawn = -_correlation(_means(known, score, seed), _means(known, rate, seed))
             claims[f"the higher {metrics.SCORES[score]}, the fewer are {rate}", "r, turned round"] = Measured.resampled(
@@ -114,7 +124,7 @@ def honest(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
 
 
 def rates(table: pd.DataFrame) -> pd.DataFrame:
-    """Of every variant, which share of findings it hides and invents by itself, with intervals over volumes.
+    """Of every variant, which share of findings it hides, leaves untold and invents by itself, with intervals.
 
     Every volume counts once, by the share of its findings.
     """
@@ -132,6 +142,7 @@ def rates(table: pd.DataFrame) -> pd.DataFrame:
             "SSIM": found["ssim"].round(3),
             "contrast shown": found["contrast"].round(2),
             "hides": shares(MISSED),
+            UNTOLD: shares(UNTOLD),
             "invents": shares(INVENTED),
             "findings": found["n"],
         }
