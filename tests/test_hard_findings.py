@@ -57,6 +57,20 @@ def test_noise_alone_looks_like_high_frequencies_until_it_is_taken_out():
     assert said(anatomy, "the same, without the noise's", "all slices") == "supported"
 
 
+def test_within_acquisitions_the_difference_is_what_was_planted():
+    """All hard slices but a few are of one acquisition, of other frequencies; hard ones have .05 more in each."""
+    chance, rows = np.random.default_rng(0), []
+    for number in range(400):
+        first = number % 2
+        rank = (0.0 if first else 1.0) + 0.55 * chance.random() + 0.45 * (number % 40 < 2)
+        rows.append({"acquisition": "AB"[first], "volume": f"v{number}", "slice": 0, "snr": 40.0, "ssim": rank})
+    table = pd.DataFrame(rows)
+    is_hard = hard.marked(table)["hard"].to_numpy()
+    table["high"] = table["high_clean"] = 0.2 * (table["acquisition"] == "A") + 0.05 * is_hard
+    found = hard.more_high_frequencies(table)
+    assert value(found, "share of the energy", "within acquisitions") == pytest.approx(0.05, abs=1e-3)
+
+
 def test_the_share_that_is_explained_is_that_which_was_planted():
     both = hard.explained(planted(0.03, 0.04))
     assert both["both"] > 0.9 and both[ANATOMY] > both[NOISE] > 0.1

@@ -37,14 +37,16 @@ def composition(ranking: pd.DataFrame) -> pd.DataFrame:
 def more_high_frequencies(ranking: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     """The supplement's claim: hard slices have more energy at high frequencies, with the noise's and without.
 
-    The difference of means over slices, hard less the others, of all and within acquisitions (each slice less the mean
-    of its acquisition); intervals are of a bootstrap over volumes, whose slices hang together.
+    The difference of means over slices, hard less the others, of all and within acquisitions (the slope of least
+    squares, where value and being hard are each less the mean of the acquisition); intervals are of a bootstrap over
+    volumes, whose slices hang together.
     """
-    found, rows = marked(ranking), {}
+    found, rows = marked(ranking).astype({"hard": float}), {}
     for name, words in (("high", "share of the energy"), ("high_clean", "the same, without the noise's")):
-        inside = found[name] - found.groupby("acquisition")[name].transform("mean")
-        for values, which in ((found[name], "all slices"), (inside, "within acquisitions")):
-            table = pd.DataFrame({"value": values, "hard": found["hard"], "volume": found["volume"]})
+        pair = found[[name, "hard"]]
+        inside = pair - pair.groupby(found["acquisition"]).transform("mean")
+        for both, which in ((pair, "all slices"), (inside, "within acquisitions")):
+            table = both.rename(columns={name: "value"}).assign(volume=found["volume"])
             rows[words, which] = stats.resampled(table, _difference, seed)
     return _worded(rows, found["volume"].nunique()).rename_axis(["high frequencies of hard slices, less others'", "of"])
 
@@ -83,7 +85,8 @@ def _r_squared(predictors: pd.DataFrame, values: pd.Series) -> float:
 
 
 def _difference(table: pd.DataFrame) -> float:
-    return table.loc[table["hard"], "value"].mean() - table.loc[~table["hard"], "value"].mean()
+    hard = table["hard"] - table["hard"].mean()
+    return float((hard * table["value"]).sum() / (hard**2).sum()) if hard.any() else float("nan")
 
 
 def _least_squares(table: pd.DataFrame) -> np.ndarray:

@@ -121,6 +121,7 @@ def sentence(table: pd.DataFrame) -> str:
     return (
         f"*Brackets hold {100 * LEVEL:g} % intervals over volumes, each for itself. The {len(tested)} claims of this"
         f" table that have {LEAST} volumes or more are judged together, with Holm's correction: a false verdict is to"
-        f" be expected in at most {100 - 100 * LEVEL:g} of 100 such tables. Without it, "
+        f" be expected in about {100 - 100 * LEVEL:g} of 100 such tables, in up to twice as many where few volumes have"
+        " skewed scores. Without it, "
         + (f"these would be decided as well: {'; '.join(more)}.*" if more else "the verdicts are the same.*")
     )
