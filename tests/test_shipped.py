@@ -50,6 +50,9 @@ OLDER = {
 }
 
 
+LEVELS = ("hidden", "heat_maps", "speed")  # whose rows of l1-wavelet are of a transform with one level less
+
+
 def names(root) -> set[str]:
     return {path.stem for path in (root / "results").glob("*.csv")}
 
@@ -66,6 +69,13 @@ def test_every_table_says_what_it_depends_on(root):
 def test_tables_of_the_version_before_say_so(root):
     for name in OLDER:
         assert made(root, name)["versions"]["helpers"] == "0.1.0", f"{name} is not older: test a row of it"
+
+
+def test_tables_of_l1_with_fewer_levels_say_so(root):
+    """All others that have rows of it name where its levels end."""
+    with_it = {name for name in names(root) if "wavelet" in made(root, name)["command"] and name != "tuning"}
+    for name in sorted((with_it | set(LEVELS)) - OLDER.keys()):
+        assert (name in LEVELS) == bool(shipped.older(name)), f"{name}: measure l1 anew, and take it off LEVELS"
 
 
 def measured_again(row: pd.Series, data: str, slices: int = 2) -> dict:
