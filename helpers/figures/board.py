@@ -2,20 +2,18 @@
 
 import html
 from collections.abc import Sequence
-from itertools import product
 from math import isfinite
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
-import seaborn  # noqa: F401  whose color map vlag, blue over white to red, matplotlib then knows
 from IPython.display import HTML
 from matplotlib.figure import Figure
 
 from helpers.figures.look import COLORS, color
 from helpers.findings.cards import MEASURES
 
-LEAST = 6  # methods of which a rank correlation is told: of five, chance alone gives .9 or more in one of ten
+QUALITY = "ssim knee"  # against which robustness is shown
+COLUMNS = 3
 
 STYLE = """
 .board-scroll { overflow-x: auto; }
@@ -101,27 +99,27 @@ def _cell(row: pd.Series | None) -> str:
     return f'<td data-value="{row["mean"]:.6g}">{row["mean"]:.3f}{rank}<small>{known}</small></td>'
 
 
-def agreement(found: pd.DataFrame, size: float = 0.62) -> Figure:
-    """How alike any two measures order the methods: rank correlations, with all turned so that more is better.
+def against_quality(found: pd.DataFrame, size: float = 2.9) -> Figure:
+    """Every measure of robustness against quality: a point a method with both intervals, a pair of axes a measure.
 
-    found: of `findings.ranks.board`, of which only what has a rank counts. Pairs of fewer than LEAST methods have the
-    number of these in the place of a correlation.
+    found: of `findings.ranks.board`. Hollow points have no rank: few volumes, or an attack that no audit carries.
     """
-    wide = found[found["rank"].notna()].pivot(index="method", columns="measure", values="mean")
-    wide = wide[[key for key in MEASURES if key in wide]]
-    turned = wide * [1 if MEASURES[key].more else -1 for key in wide]
-    both = turned.notna().astype(int)
-    counts, alike = (both.T @ both).to_numpy(), turned.corr("spearman").to_numpy()
-    alike = np.where(counts < LEAST, np.nan, alike)
-    words = [MEASURES[key].words for key in wide]
-    figure, axes = plt.subplots(figsize=(size * len(words) + 3.6, size * len(words) + 2.2))
-    drawn = axes.imshow(alike, "vlag", vmin=-1, vmax=1)
-    for row, column in product(range(len(words)), repeat=2):
-        value, n = alike[row, column], counts[row, column]
-        words_of = f"{value:.1f}" if isfinite(value) else f"n={n}"
-        axes.text(column, row, words_of, ha="center", va="center", fontsize=10 if isfinite(value) else 8)
-    axes.set_xticks(range(len(words)), words, rotation=45, ha="right", fontsize=11)
-    axes.set_yticks(range(len(words)), words, fontsize=11)
-    axes.grid(visible=False)
-    figure.colorbar(drawn, ax=axes, shrink=0.7, label=f"rank correlation over {LEAST} methods or more")
+    known = found.set_index(["measure", "method"])
+    keys = [key for key in MEASURES if key in known.index and not MEASURES[key].more and key != "time"]
+    quality, lines = known.loc[QUALITY], -(-len(keys) // COLUMNS)
+    figure, grid = plt.subplots(lines, COLUMNS, figsize=(size * COLUMNS, size * lines), sharex=True, squeeze=False)
+    for axes in grid.flat[len(keys) :]:
+        axes.set_axis_off()
+    for axes, key in zip(grid.flat, keys, strict=False):
+        rows = known.loc[key]
+        for name in [name for name in rows.index if name in quality.index]:
+            x, y = quality.loc[name], rows.loc[name]
+            ends = [[[each["mean"] - each["low"]], [each["high"] - each["mean"]]] for each in (x, y)]
+            hollow = {} if isfinite(y["rank"]) else {"markerfacecolor": "none"}
+            axes.errorbar(x["mean"], y["mean"], ends[1], ends[0], "o", color=color(name), label=name, lw=1, **hollow)
+        axes.set_title(MEASURES[key].words, fontsize=11)
+        axes.set_ylabel(f"{MEASURES[key].unit}, less is better", fontsize=10)
+        axes.set_xlabel(f"{MEASURES[QUALITY].unit} on {MEASURES[QUALITY].words}", fontsize=10)
+    shown = dict(pair for axes in grid.flat for pair in zip(*axes.get_legend_handles_labels()[::-1]))
+    figure.legend(shown.values(), shown, loc="outside lower center", ncols=len(shown), fontsize=11)
     return figure
