@@ -50,7 +50,13 @@ OLDER = {
 }
 
 
-LEVELS = ("hidden", "heat_maps", "speed")  # whose rows of l1-wavelet are of a transform with one level less
+LEVELS = (
+    "hidden",
+    "heat_maps",
+    "speed",
+    "self_tuned",
+    "self_tuned_shift",
+)  # whose rows of l1-wavelet are of a transform with one level less
 
 
 def names(root) -> set[str]:
@@ -73,8 +79,8 @@ def test_tables_of_the_version_before_say_so(root):
 
 def test_tables_of_l1_with_fewer_levels_say_so(root):
     """All others that have rows of it name where its levels end."""
-    with_it = {name for name in names(root) if "wavelet" in made(root, name)["command"] and name != "tuning"}
-    for name in sorted((with_it | set(LEVELS)) - OLDER.keys()):
+    with_it = {name for name in names(root) if "wavelet" in set(shipped.table(name).get("method", ()))}
+    for name in sorted((with_it | set(LEVELS)) - {*OLDER, "tuning"}):  # a row of which comes back, below
         assert (name in LEVELS) == bool(shipped.older(name)), f"{name}: measure l1 anew, and take it off LEVELS"
 
 
@@ -118,7 +124,7 @@ def test_a_row_of_the_real_brain_comes_back(real):
 
 @pytest.mark.slow
 def test_a_row_of_the_tuning_comes_back():
-    row = shipped.table("tuning").iloc[-1]
+    row = shipped.table("tuning").query("method == 'wavelet'").iloc[-1]
     (item, *_) = [
         item
         for item in open_data(row["source"], profile=profile("laptop"), split="train", volumes=12, slices=1)

@@ -26,9 +26,9 @@ METHODS = {
     "published": ("unet", "varnet", "wavelet"),
 }
 VOLUMES = 6
-# rows of which each has one feature in an image: as few as leave the error within 1 % (median) and 5 % (most) of that
-# of one feature alone, but for one of l1's 60 places, see `checked`. Networks normalize by the whole image, and so see
-# all features in it.
+# rows of which each has one feature in an image: as few as leave the error within 1 % (median) of that of one feature
+# alone, and within 10 % at nearly all places, see `checked`. Networks normalize by the whole image, and so see all
+# features in it.
 BANDS = {"unet": 80, "varnet": 80, "wavelet": 40, "tv": 16, "convdecoder": 40, CLOSED_FORM: 3}
 ALONE = 10**6  # for methods of which nothing is known
 STRIDES = {"convdecoder": 10}  # pixels from one place to the next of a method whose images take a minute
