@@ -20,7 +20,7 @@ from helpers.mri import metrics
 
 OF_A_SLICE = ["volume", "slice"]
 WHERE = ("device", "threads", "commit", "processor", "versions")  # of a provenance: where and by what was measured
-TEXT = ("volume", "identity", "run", "method", "family", "variant", "made_for", "attacked", "level", "label")
+TEXT = ("volume", "identity", "run", "method", "family", "variant", "made_for", "attacked", "label")
 NUMBERS = ("slice", "seed", "lam", "eps", "snr", "psnr_zero_filled", "acceleration", "seconds")
 
 
@@ -255,7 +255,7 @@ def origin(path: Path | None) -> dict:
 
 
 def read(path: Path) -> pd.DataFrame:
-    """A tidy table as `keep` wrote it; names and levels are text, also where they look like numbers.
+    """A tidy table as `keep` wrote it; names and levels of factors are text, also where they look like numbers.
 
     A last line without an end is not whole, as where the power failed, and is left out.
 
@@ -265,6 +265,8 @@ def read(path: Path) -> pd.DataFrame:
         # only what is empty is missing: a volume may be called NA
         text = dict.fromkeys(TEXT, str)
         whole, end, _ = path.read_bytes().rpartition(b"\n")
+        if b"factor" in whole.partition(b"\n")[0].split(b","):
+            text["level"] = str  # of a factor, in words
         return pd.read_csv(BytesIO(whole + end), dtype=text, keep_default_na=False, na_values=[""])
     except (ValueError, pd.errors.ParserError) as error:
         raise BadInput(f"{path} is no table, so that it cannot be gone on with; give another --table") from error

@@ -43,11 +43,11 @@ def reconstruct(
     kspace: (..., coil, ky, kx) complex, zero where nothing was measured; mask: (kx,) or (ky, kx) bool; lam: weight
     of the penalty as a multiple of the noise level (see `weight`), a number or (...); name: the wavelet, or
     another of `bases.basis`; tol and cap as in `solve`. Returns `noise.expected_rss` of what the coils see of x,
-    (..., y, x) real on the full grid, in the units of kspace; differentiable in kspace, through all iterations, or
-    with implicit by one linear solve at the minimum (see `implicit_gradients.l1`), or through so many further
-    iterations from the minimum, the `last`, as Genzel et al. 2022 do; ongoing: for a search, each solve begins where
-    the last one ended, and ends at that looser gap. The coil maps S are estimated from the measurement. Source: Lustig
-    et al. 2007; section 2.2 of the paper.
+    (..., y, x) real on the full grid, in the units of kspace; differentiable in kspace, with implicit by one linear
+    solve at the minimum (see `implicit_gradients.l1`), or through all iterations, or so many further ones from the
+    minimum, the `last`, as Genzel et al. 2022 do: both are unstable where next to nothing is left to solve; ongoing:
+    for a search, each solve begins where the last one ended, and ends at that looser gap. The coil maps S are estimated
+    from the measurement. Source: Lustig et al. 2007; section 2.2 of the paper.
     """
     unit = scale(kspace)
     kspace = kspace / unit[..., None]
