@@ -50,13 +50,7 @@ OLDER = {
 }
 
 
-LEVELS = (
-    "hidden",
-    "heat_maps",
-    "speed",
-    "self_tuned",
-    "self_tuned_shift",
-)  # whose rows of l1-wavelet are of a transform with one level less
+LEVELS = ("hidden", "heat_maps", "speed")  # whose rows of l1-wavelet are of a transform with one level less
 
 
 def names(root) -> set[str]:
