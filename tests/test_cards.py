@@ -135,6 +135,10 @@ def test_the_schema_knows_every_measure_and_says_what_each_key_is():
         (lambda card: card["measures"]["ssim knee"].update(low=0.55), "outside its interval"),
         (lambda card: card["measures"]["ssim knee"].update(high=None), "outside its interval"),
         (lambda card: card["measures"]["ssim knee"].update(values=[]), "measures.ssim knee.values"),
+        (
+            lambda card: card["measures"].update(site=card["measures"]["ssim knee"]),
+            "measures.site.values: 2 are needed",
+        ),
         (lambda card: card["measures"]["ssim knee"].update(values=[{"one": {"1": "x"}}]), "values.0.one.1"),
         (lambda card: card["measures"]["ssim knee"].update(mean="high"), "measures.ssim knee.mean"),
         (lambda card: card["measures"]["ssim knee"].pop("volumes"), "volumes"),

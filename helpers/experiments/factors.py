@@ -22,10 +22,10 @@ KEYS = ["factor", "method", "identity"]  # what is measured in one piece: all le
 def rows(item: Slice, factor: str, name: str, seed: int = 0) -> Iterator[dict]:
     """One method on one slice at every level of one factor: a row a level, columns of `evaluate.measure` beside it.
 
-    Masks are drawn for the volume, and are the same for all levels that leave the mask and the
-    number of lines as they are. A level that this slice cannot have, such as an acceleration that its center alone
-    exceeds, has no row. level: in words; drop: what SSIM loses from the usual level to it. BadInput for an unknown
-    factor, and for a slice with a mask of its own.
+    Masks are drawn for the volume, and are the same for all levels that leave the mask and the number of lines as they
+    are. A level that this slice cannot have, such as an acceleration that its center alone exceeds, has no row. level:
+    in words; drop: what SSIM loses from the usual level to it. BadInput for an unknown factor, and for a slice with a
+    mask of its own.
     """
     known(factor)
     undrawn(item)

@@ -49,6 +49,7 @@ class Measure:
     more: bool
     of: Callable[[Tables, str], Sequence[Values]]
     mean: Callable[..., Interval] = interval
+    sides: int = 1  # how many values there are: of a shift two
 
     @property
     def better(self) -> str:
@@ -133,9 +134,9 @@ MEASURES = {
     "ssim object knee": Measure("knees, inside the object", "SSIM", True, partial(_quality, "ssim_object", "knee")),
     "noise": Measure("lost under 4 times the noise", "SSIM", False, _noise),
     "attack": Measure("lost to the worst change of 2 %", "SSIM", False, _attack),
-    "site": Measure("lost at another site", "SSIM", False, partial(_shift, "site")),
-    "anatomy": Measure("lost on another anatomy", "SSIM", False, partial(_shift, "anatomy")),
-    "hard": Measure("lost on hard images", "SSIM", False, partial(_shift, "hard")),
+    "site": Measure("lost at another site", "SSIM", False, partial(_shift, "site"), sides=2),
+    "anatomy": Measure("lost on another anatomy", "SSIM", False, partial(_shift, "anatomy"), sides=2),
+    "hard": Measure("lost on hard images", "SSIM", False, partial(_shift, "hard"), sides=2),
     "box": Measure("error in the box of a finding", "NMSE", False, partial(_boxes, "nmse_box")),
     "hides": Measure("findings hidden by itself", "share", False, partial(_boxes, pathologies.MISSED), share),
     "invents": Measure("findings invented by itself", "share", False, partial(_boxes, pathologies.INVENTED), share),
@@ -203,6 +204,8 @@ def check(card: object, whose: str) -> dict:
         ends = number["low"], number["high"]
         if ends != (None, None) and not (None not in ends and ends[0] <= number["mean"] <= ends[1]):
             raise BadInput(f"{whose} is no card of a method: measures.{key}: its mean lies outside its interval")
+        if len(number["values"]) != MEASURES[key].sides:
+            raise BadInput(f"{whose} is no card of a method: measures.{key}.values: {MEASURES[key].sides} are needed")
     return card
 
 
