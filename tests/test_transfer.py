@@ -178,6 +178,23 @@ def test_what_a_methods_own_attack_found_of_the_worst():
     assert found.loc["unet"].to_numpy() == pytest.approx(0.5) and found.loc["wavelet"].to_numpy() == pytest.approx(1)
 
 
+def test_untrained_networks_are_measured_on_fewer_slices_and_figures_say_so():
+    names = ("unet", "convdecoder", "my_module:reconstruct")
+    assert transfer.measured_on(transfer.FITTED - 1, names) == names
+    assert transfer.measured_on(transfer.FITTED, names) == ("unet", "my_module:reconstruct")
+    table = planted({("unet", "unet"): 0.1, ("convdecoder", "convdecoder"): 0.2}, 8, ("unet", "convdecoder"))
+    assert findings.transfer.counted(table) == "n = 8 slices"
+    fewer = table[(table["volume"] < "v6") | ((table["attacked"] != "convdecoder") & (table["method"] == "unet"))]
+    assert findings.transfer.counted(fewer) == "n = 8 slices, 6 of convdecoder"
+    assert "mean of n = 8 slices, 6 of convdecoder" in figures.attacks.matrix(fewer, 0.02).axes[0].get_title()
+    whose = findings.transfer.whose(fewer, 0.02)
+    assert whose.index.name.endswith("(mean of n = 8 slices, 6 of convdecoder) to")
+    assert whose.loc["convdecoder", "its own"] == pytest.approx(0.2)
+    judged = findings.transfer.judged(fewer, 0.02, {"unet", "convdecoder"})["corrected"]
+    claim = judged["unet is less robust than convdecoder"]  # on the slices that both have, whose losses are the same
+    assert claim.startswith("-0.100 [-0.100, -0.100]") and claim.endswith("contradicted")
+
+
 def test_figures_of_the_matrix():
     table = planted({("unet", "unet"): 0.2, ("wavelet", "wavelet"): 0.1})
     table = pd.concat([table, table.assign(eps=0.04)])

@@ -22,11 +22,17 @@ PLAIN = (*WHAT, "factors", "eps", "through", "protocol", "steps", "seed", "devic
 DEPENDS = ("data", "acquisition", "profile", "eps", "through", "steps", "seed")
 
 
-def add_arguments(parser: argparse.ArgumentParser, volumes: int, chosen: Sequence[str]) -> None:
-    """The options that all of them have; volumes, chosen: their defaults of --volumes and --methods."""
+def add_arguments(
+    parser: argparse.ArgumentParser, volumes: int, chosen: Sequence[str], fitted: int | None = None
+) -> None:
+    """The options that all of them have; volumes, chosen: their defaults of --volumes and --methods.
+
+    fitted: how many volumes un-trained networks are measured on at most, if it is not on all.
+    """
     parser.add_argument("--data", default="knee", help="a source, a file or a folder (default: knee)")
     parser.add_argument("--acquisition", help='of the slices, "" for any (default: CORPD_FBK of knees, else any)')
-    parser.add_argument("--volumes", type=COUNT, default=volumes, help=f"one slice of each (default: {volumes})")
+    words = f"one slice of each (default: {volumes}{f', of un-trained networks at most {fitted}' if fitted else ''})"
+    parser.add_argument("--volumes", type=COUNT, default=volumes, help=words)
     parser.add_argument("--profile", default="laptop", choices=PROFILES, help="size of drawn slices (default: laptop)")
     words = f"names or MODULE:FUNCTION (default: {shlex.join(chosen)})"
     parser.add_argument("--methods", **EACH_ONCE, default=chosen, help=words)

@@ -1,7 +1,8 @@
 """Measure the transfer matrix: perturbations found for each method, each tried on all of them (Figure 3).
 
 Slices are the middle ones of held-out volumes, one a volume; rows go to --table, which is resumable: what it has is
-kept, and a run that was killed goes on. Takes some hours; --jobs slices are worked on at a time, on one thread each.
+kept, and a run that was killed goes on. Takes a day on a core, most of it for un-trained networks; --jobs slices are
+worked on at a time, on one thread each.
 Examples, all of it and the corrected protocol on your own volumes:
   python -m helpers transfer --jobs 2 --table results/transfer.csv
   python -m helpers transfer --data FOLDER --acquisition "" --volumes 3 --protocol corrected --table mine.csv
@@ -22,7 +23,7 @@ from helpers.experiments.workers import Workers
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    _one_slice.add_arguments(parser, transfer.COUNT, transfer.METHODS)
+    _one_slice.add_arguments(parser, transfer.COUNT, transfer.METHODS, fitted=transfer.FITTED)
     parser.add_argument("--eps", type=positive, **EACH_ONCE, default=transfer.EPS, help="strengths")
     parser.add_argument("--protocol", **EACH_ONCE, default=transfer.PROTOCOLS, choices=transfer.PROTOCOLS)
     steps = f"of attacks; without gradients half as many more (default: {known.STEPS})"
@@ -33,12 +34,17 @@ def run(args: argparse.Namespace) -> int:
     slices = _one_slice.slices(args)
     if "corrected" not in args.protocol and not set(args.methods) & set(published.protocol.METHODS):
         raise BadInput(NO_METHODS)
-    work = [((protocol, item.identity), (protocol, item)) for protocol in args.protocol for item in slices]
+    work = [
+        ((protocol, item.identity), (protocol, item, names))
+        for protocol in args.protocol
+        for number, item in enumerate(slices)
+        if (names := transfer.measured_on(number, args.methods))
+    ]
     table = _one_slice.table(args, transfer.KEYS, slices, by_method=False)
     rows = measured(
         table,
         work,
-        partial(one, tuple(args.methods), tuple(args.eps), args.steps, args.seed, args.device),
+        partial(one, tuple(args.eps), args.steps, args.seed, args.device),
         Workers.of(args),
     )
     show(stats.summary(rows, ["protocol", "eps", "attacked", "climbed", "method"]).to_dict("records"), args.json)
@@ -46,13 +52,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def one(
-    names: tuple[str, ...],
-    strengths: tuple[float, ...],
-    steps: int,
-    seed: int,
-    device: str,
-    arguments: tuple[str, Slice],
+    strengths: tuple[float, ...], steps: int, seed: int, device: str, arguments: tuple[str, Slice, tuple[str, ...]]
 ) -> list[dict]:
     """All rows of one slice."""
-    protocol, item = arguments
+    protocol, item, names = arguments
     return list(transfer.rows(item.to(device), strengths, protocol, names, steps, seed))

@@ -22,6 +22,7 @@ from helpers.profiles import profile
 
 METHODS = ("unet", "varnet", "wavelet", "tv", "convdecoder")
 COUNT = 10  # slices
+FITTED = 6  # of them that un-trained networks are measured on, which takes some two hours on a core each time
 EPS = (0.01, 0.02, 0.04, 0.06, 0.08)  # the last is that of the notebooks
 PROTOCOLS = ("corrected", "published")
 KEYS = ["protocol", "identity"]  # what is measured in one piece: what is found at one strength counts at the next
@@ -119,6 +120,11 @@ class Tried:
     made: Made
     method: str
     image: Tensor
+
+
+def measured_on(number: int, names: Sequence[str]) -> tuple[str, ...]:
+    """The methods that are measured on the slice of that number, from 0: un-trained ones on the first `FITTED`."""
+    return tuple(name for name in names if number < FITTED or not slow(name))
 
 
 def slow(name: str) -> bool:

@@ -66,9 +66,8 @@ def strengths(
             axes.plot([0, *exact.index], [0, *-exact], "--", color="0.4", label="SENSE, exact", zorder=0)
         axes.set_title("Gaussian noise" if attacked == "noise" else f"found for {attacked}", fontsize=12)
         axes.set(xlabel="strength eps", xlim=(0, None))
-    counts = table[["eps", "volume", "slice"]].drop_duplicates().groupby("eps").size()
-    n = " to ".join(f"{count}" for count in sorted({counts.min(), counts.max()}))
-    figure.supylabel(f"change of {metrics.SCORES[score]} (mean of n = {n} slices, each of another volume)", fontsize=12)
+    words = f"mean of {transfer.counted(table)}, each of another volume"
+    figure.supylabel(f"change of {metrics.SCORES[score]}\n({words})", fontsize=12)
     figure.suptitle(f"{protocol} protocol", fontsize=13)
     grid.flat[len(panels) - 1].legend(fontsize=10, loc="lower left")
     return figure
@@ -76,8 +75,8 @@ def strengths(
 
 def matrix(table: pd.DataFrame, eps: float, protocol: str = "corrected", score: str = "ssim") -> Figure:
     """The same as a matrix at one strength: rows for whom a perturbation was found, columns for whom it is tried."""
-    lost = transfer.lost(table[table["protocol"] == protocol], score)
-    lost = lost[lost["eps"] == eps]
+    table = table[(table["protocol"] == protocol) & (table["eps"] == eps)]
+    lost = transfer.lost(table, score)
     methods = [name for name in COLORS if name in set(lost["method"])]
     wide = lost.pivot(index="attacked", columns="method", values="mean").loc[
         ["noise", *methods, transfer.WORST], methods
@@ -93,9 +92,7 @@ def matrix(table: pd.DataFrame, eps: float, protocol: str = "corrected", score: 
         ax=axes,
         cbar_kws={"label": f"loss of {metrics.SCORES[score]}"},
     )
-    axes.set(
-        xlabel="method", ylabel="found for", title=f"{protocol}, eps {eps:g}, mean of n = {lost['n'].min()} slices"
-    )
+    axes.set(xlabel="method", ylabel="found for", title=f"{protocol}, eps {eps:g}, mean of {transfer.counted(table)}")
     axes.tick_params(axis="y", rotation=0)
     axes.grid(visible=False)
     return figure

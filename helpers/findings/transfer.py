@@ -65,6 +65,14 @@ def lost(table: pd.DataFrame, score: str = "ssim") -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def counted(table: pd.DataFrame) -> str:
+    """How many slices the means of a table are of, in words, and of which methods fewer; table: of `transfer.rows`."""
+    slices = table.drop_duplicates(["eps", "method", "volume", "slice"]).groupby(["method", "eps"], sort=False).size()
+    of = slices.groupby("method", sort=False).min()
+    fewer = [f", {of[name]} of {name}" for name in of.index if of[name] < of.max()]
+    return f"n = {of.max()} slices" + "".join(fewer)
+
+
 def spread(table: pd.DataFrame, again: pd.DataFrame, score: str = "ssim") -> pd.DataFrame:
     """How far the same command on another machine comes from a table: a row a strength and what was attacked.
 
@@ -89,7 +97,8 @@ def whose(table: pd.DataFrame, eps: float, protocol: str = "corrected", score: s
     A row a method, means over slices; "made for" says for whom the worst of the others was found. NaN, and no name,
     where no other method was attacked.
     """
-    found = lost(table[(table["eps"] == eps) & (table["protocol"] == protocol)], score)
+    table = table[(table["eps"] == eps) & (table["protocol"] == protocol)]
+    found = lost(table, score)
     wide = found[found["attacked"] != WORST].pivot(index="attacked", columns="method", values="mean")
     rows = {}
     for name in wide.columns:
@@ -100,7 +109,7 @@ def whose(table: pd.DataFrame, eps: float, protocol: str = "corrected", score: s
             "another's": others.max(),
             "made for": others.idxmax() if len(others) else "",
         }
-    words = f"loss of {metrics.SCORES[score]} (mean of n = {found['n'].min()}) to"
+    words = f"loss of {metrics.SCORES[score]} (mean of {counted(table)}) to"
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(words)
 
 
@@ -165,11 +174,11 @@ def found_by_own(table: pd.DataFrame, score: str = "ssim") -> pd.DataFrame:
 
     A row a method for the share of the mean loss, and one for the smallest share on any slice.
     """
-    wide, rows = losses(table[table["protocol"] == "corrected"], score), {}
+    table = table[table["protocol"] == "corrected"]
+    wide, rows = losses(table, score), {}
     for name in [name for name in dict.fromkeys(table["method"]) if (name, name) in wide]:
         own, worst = (wide[each, name].groupby(level="eps") for each in (name, WORST))
         rows[name, "of the mean"] = own.mean() / worst.mean()
         rows[name, "least, of a slice"] = (wide[name, name] / wide[WORST, name]).groupby(level="eps").min()
     found = pd.DataFrame.from_dict(rows, orient="index").rename(columns="eps {:g}".format)
-    n = wide.groupby(level="eps").size().min()
-    return found.rename_axis(["share of the worst known", f"in {metrics.SCORES[score]}, n = {n} slices"])
+    return found.rename_axis(["share of the worst known", f"in {metrics.SCORES[score]}, {counted(table)}"])
