@@ -89,6 +89,20 @@ def test_what_matching_hides_is_not_scored(item):
         protocol.scores("varnet", torch.ones_like(target), target, y)
 
 
+def test_where_the_image_is_matched_the_reference_stays(item):
+    """The other direction is another score, and a brighter image gains nothing by it."""
+    y = protocol.mask(item) * item.kspace
+    image = item.crop(rss(ifft2c(y)))
+    found, plain = protocol.scores_by_reference(image, item.target), metrics.scores(image, item.target)
+    target, seen = item.target.double().numpy(), image.double().numpy()
+    by_hand = (seen - seen.mean()) / seen.std() * target.std() + target.mean()
+    assert found["ssim"] == pytest.approx(metrics.ssim(by_hand, target, target.max()), abs=1e-9)
+    assert abs(found["ssim"] - protocol.scores("varnet", image, item.target, y)["ssim"]) > 1e-3
+    again = protocol.scores_by_reference(3 * image + image.max(), item.target)
+    assert again["ssim"] == pytest.approx(found["ssim"], abs=1e-6)
+    assert {key: found[key] for key in plain if key != "ssim"} == {key: plain[key] for key in plain if key != "ssim"}
+
+
 def test_the_unet_is_scored_in_the_units_of_its_perturbed_input(item):
     mask = protocol.mask(item)
     y, e = mask * item.kspace, noise(item, mask)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from helpers import methods, published
+from helpers import findings, methods, published, stats
 from helpers.__main__ import main
 from helpers.data.scanner import draw_volume
 from helpers.errors import BadInput
@@ -138,6 +138,30 @@ def test_l1_as_published_is_that_of_the_anatomy_on_which_it_is_made():
     for domain, variants in {"knee": ["base", "attack"], "brain": ["brain", "attack"]}.items():
         side = next(side for side in shifts.sides("anatomy", "published") if side.domain == domain)
         assert [each.variant for each in shifts.members(side, "wavelet")] == variants
+
+
+def test_the_notebook_on_anatomy_matches_the_image_and_the_others_the_reference():
+    """Facts 6: they do it in opposite directions."""
+    found = {}
+    for shift in ("anatomy", "site"):
+        side = next(side for side in shifts.sides(shift, "published") if side.side == "in")
+        (item,) = shifts.slices(side.slices, SMOKE, 1)
+        found[shift] = shifts.row(item, side, "varnet", "base")
+    assert found["anatomy"]["ssim"] == found["anatomy"]["ssim_matched"]
+    assert found["site"]["ssim"] != found["site"]["ssim_matched"]
+
+
+def test_what_a_shift_is_made_of_is_asked_of_families_measured_on_all_of_its_slices():
+    items = shifts.slices("knee", SMOKE, 2)
+    side = replace(next(shifts.sides("hard", "corrected")), side=like.NOISE, level=2.0)
+    asked = [key for key, _ in shifts.pieces([side], ["tv", "convdecoder"], {side.slices: items})]
+    assert {key[shifts.KEYS.index("family")] for key in asked} == {"tv"} and len(asked) == 2
+
+
+def test_an_image_against_itself_is_not_judged():
+    nothing, something = (stats.interval([v, 2 * v, 3 * v, v, v, v], range(6)) for v in (0.0, 0.1))
+    found = findings.shifts.above_zero({"one": nothing, "two": something}, "lost")["lost"]
+    assert found["one"] == "0, the same images" and found["two"].endswith("supported")
 
 
 def test_masks_change_with_the_anatomy_as_published_and_not_as_corrected():

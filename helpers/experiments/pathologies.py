@@ -287,7 +287,7 @@ def _as_published(one: Case, protocol: str, member: Variant, seed: int) -> Itera
         return
     mask = measured(item, PUBLISHED, center_fraction=0.07, seed=seed)
     image = reconstruct(member.load(), item, mask)
-    scores = published.protocol.scores(member.family, image, item.target, mask * item.kspace)
+    scores = published.protocol.scores_by_reference(image, item.target)
     for number, box in visible(one):
         read = box if protocol == RIGHT_BOX else published.boxes.transposed(box)
         yield (number, box), scores | {"nmse_box": published.boxes.error(image, item.target, read)}

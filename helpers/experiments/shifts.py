@@ -128,7 +128,7 @@ def members(side: Side, family: str) -> list[Variant]:
     """What a family has on the domain of a side, under its protocol."""
     if side.protocol == "corrected":
         return list(groups.variants(family, side.domain))
-    # the notebooks tune l1 by anatomy, and the other's is not made on this side; the ConvDecoder is the same on both
+    # the notebooks tune l1 by anatomy, and the other's is not made on this side; our ConvDecoder is the same on both
     others = "base" if side.domain == "brain" else "brain"
     found = groups.as_published(family, side.domain, side.slices)
     return [each for each in found if (each.family, each.variant) != ("wavelet", others)]
@@ -143,6 +143,8 @@ def pieces(
     """
     for side in sides:
         for family in families:
+            if side.level is not None and family == "convdecoder":  # its few slices differ by another level
+                continue
             few = sets[side.slices][: FITTED if family == "convdecoder" else None]
             for member in members(side, family)[: 1 if side.side in PARTS else variants]:
                 for item in few:
@@ -200,8 +202,8 @@ def row(item: Slice, side: Side, family: str, variant: str, seed: int = 0) -> di
 
     Corrected, a scan without an oversampled readout is given one along the image, where that is exact, and the mask has
     as many lines as it says. As published, the second site's scan is turned by a spline and in the units of its files,
-    the VarNet sees its lines doubled (see `published.site`), and scores are those of the notebooks. acceleration: what
-    is shown of the lines of the scan.
+    the VarNet sees its lines doubled (see `published.site`), and scores are those of the notebooks (see
+    `published.protocol`). acceleration: what is shown of the lines of the scan.
     """
     (member,) = (each for each in members(side, family) if each.variant == variant)
     seen = (corrected if side.protocol == "corrected" else as_published)(item, side)
@@ -215,6 +217,8 @@ def row(item: Slice, side: Side, family: str, variant: str, seed: int = 0) -> di
     image = seen.crop(called(member.load(), y, mask))
     if side.protocol == "corrected":
         scores = metrics.scores(image, seen.target, seen.peak)
+    elif side.shift == "anatomy":
+        scores = published.protocol.scores_by_reference(image, seen.target)
     else:
         scores = published.protocol.scores(family, image, seen.target, y)
     made = {"level": side.level} if side.level is not None else {}

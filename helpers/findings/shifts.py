@@ -132,8 +132,13 @@ def paired(rows: pd.DataFrame, family: str, before: str, after: str, score: str 
 
 
 def above_zero(measured: Mapping[str, stats.Interval], words: str) -> pd.DataFrame:
-    """The verdicts on numbers of which it is claimed that they are above zero, judged together: a row each."""
-    return pd.DataFrame({words: verdicts.cells({name: Measured.mean(each) for name, each in measured.items()})})
+    """The verdicts on numbers of which it is claimed that they are above zero, judged together: a row each.
+
+    Where every volume has exactly 0, one image was held against itself, and there is nothing to judge.
+    """
+    judged = verdicts.cells({name: Measured.mean(each) for name, each in measured.items() if each.means.any()})
+    found = {name: judged.get(name, "0, the same images") for name in measured}
+    return pd.DataFrame({words: found})
 
 
 def worst(rows: pd.DataFrame, other: pd.DataFrame, family: str, count: int, score: str = "ssim") -> list[str]:

@@ -66,11 +66,22 @@ def lost(table: pd.DataFrame, score: str = "ssim") -> pd.DataFrame:
 
 
 def counted(table: pd.DataFrame) -> str:
-    """How many slices the means of a table are of, in words, and of which methods fewer; table: of `transfer.rows`."""
+    """How many slices the means of a table are of, in words, and of which methods fewer; table: of `transfer.rows`.
+
+    On slices on which a method was not measured nothing that was made for it was tried, either.
+    """
     slices = table.drop_duplicates(["eps", "method", "volume", "slice"]).groupby(["method", "eps"], sort=False).size()
     of = slices.groupby("method", sort=False).min()
-    fewer = [f", {of[name]} of {name}" for name in of.index if of[name] < of.max()]
+    fewer = [f", {of[name]} with {name}" for name in of.index if of[name] < of.max()]
     return f"n = {of.max()} slices" + "".join(fewer)
+
+
+def complete(wide: pd.DataFrame, name: str) -> pd.DataFrame:
+    """What a method lost on slices on which everything was tried on it: there alone its own compares with the worst.
+
+    wide: of `losses`; a column for whom each perturbation was made.
+    """
+    return wide.xs(name, axis=1, level="method").dropna(axis=1, how="all").dropna()
 
 
 def spread(table: pd.DataFrame, again: pd.DataFrame, score: str = "ssim") -> pd.DataFrame:
@@ -94,22 +105,23 @@ def spread(table: pd.DataFrame, again: pd.DataFrame, score: str = "ssim") -> pd.
 def whose(table: pd.DataFrame, eps: float, protocol: str = "corrected", score: str = "ssim") -> pd.DataFrame:
     """What each method loses to its own perturbation, to noise, and to the worst of those made for others.
 
-    A row a method, means over slices; "made for" says for whom the worst of the others was found. NaN, and no name,
-    where no other method was attacked.
+    A row a method, means over the n slices on which all was tried on it; "made for" says for whom the worst of the
+    others was found. NaN, and no name, where no other method was attacked.
     """
     table = table[(table["eps"] == eps) & (table["protocol"] == protocol)]
-    found = lost(table, score)
-    wide = found[found["attacked"] != WORST].pivot(index="attacked", columns="method", values="mean")
-    rows = {}
-    for name in wide.columns:
-        others = wide[name].drop(["noise", name])
+    wide, rows = losses(table, score), {}
+    for name in [name for name in dict.fromkeys(table["method"]) if (name, name) in wide]:
+        every = complete(wide, name)
+        means = every.drop(columns=WORST).mean()
+        others = means.drop(["noise", name])
         rows[name] = {
-            "its own": wide.loc[name, name],
-            "noise": wide.loc["noise", name],
+            "its own": means[name],
+            "noise": means["noise"],
             "another's": others.max(),
             "made for": others.idxmax() if len(others) else "",
+            "n": len(every),
         }
-    words = f"loss of {metrics.SCORES[score]} (mean of {counted(table)}) to"
+    words = f"loss of {metrics.SCORES[score]} (mean of n slices) to"
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(words)
 
 
@@ -165,20 +177,23 @@ def carried(wide: pd.DataFrame, trusted: Collection[str]) -> set[str]:
 
     wide: of `losses`.
     """
-    means = wide.mean()
-    return {name for name in trusted if (name, name) in means.index and means[name, name] >= OWN * means[WORST, name]}
+    means = {name: complete(wide, name).mean() for name in trusted if (name, name) in wide}
+    return {name for name, lost in means.items() if lost[name] >= OWN * lost[WORST]}
 
 
 def found_by_own(table: pd.DataFrame, score: str = "ssim") -> pd.DataFrame:
     """The share of the worst loss known that each method's own attack found, corrected: a column a strength.
 
-    A row a method for the share of the mean loss, and one for the smallest share on any slice.
+    A row a method for the share of the mean loss, and one for the smallest share on any slice, of slices on which all
+    was tried on it.
     """
     table = table[table["protocol"] == "corrected"]
     wide, rows = losses(table, score), {}
     for name in [name for name in dict.fromkeys(table["method"]) if (name, name) in wide]:
-        own, worst = (wide[each, name].groupby(level="eps") for each in (name, WORST))
-        rows[name, "of the mean"] = own.mean() / worst.mean()
-        rows[name, "least, of a slice"] = (wide[name, name] / wide[WORST, name]).groupby(level="eps").min()
+        every = complete(wide, name)
+        own, worst, n = every[name], every[WORST], every.groupby(level="eps").size().min()
+        of_mean = own.groupby(level="eps").mean() / worst.groupby(level="eps").mean()
+        rows[name, f"of the mean, n = {n}"] = of_mean
+        rows[name, "least, of a slice"] = (own / worst).groupby(level="eps").min()
     found = pd.DataFrame.from_dict(rows, orient="index").rename(columns="eps {:g}".format)
-    return found.rename_axis(["share of the worst known", f"in {metrics.SCORES[score]}, {counted(table)}"])
+    return found.rename_axis(["share of the worst known", f"in {metrics.SCORES[score]}, n slices"])

@@ -74,7 +74,7 @@ def match_moments(image: np.ndarray, target: np.ndarray) -> np.ndarray:
     """The image with the target's mean and standard deviation, as some of the paper's notebooks score it.
 
     It hides errors of brightness and contrast; it serves the column named `ssim_matched`, and the published protocol,
-    which matches the target to the image instead.
+    some notebooks of which match the target to the image instead.
     """
     spread = image.std()
     return (image - image.mean()) * (target.std() / spread if spread > 0 else 0) + target.mean()

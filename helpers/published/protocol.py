@@ -47,8 +47,18 @@ def reconstruct(name: str, item: Slice, kspace: Tensor, mask: Tensor, clean: Ten
     return item.crop(found)
 
 
+def scores_by_reference(image: Tensor, target: Tensor) -> dict[str, float]:
+    """The scores of `metrics.scores`, but SSIM as the notebooks on anatomy and on findings have it.
+
+    There the image is given mean and deviation of the reference, where the others do the opposite, see `scores`. They
+    print no other score. image, target: (y, x) real.
+    """
+    found = metrics.scores(image, target)
+    return found | {"ssim": found["ssim_matched"]}
+
+
 def scores(name: str, image: Tensor, target: Tensor, kspace: Tensor) -> dict[str, float]:
-    """The scores of `metrics.scores`, but SSIM and PSNR as the attack notebooks have them.
+    """The scores of `metrics.scores`, but SSIM and PSNR as most notebooks have them: of attacks, site, hard images.
 
     The reference, not the image, is given the other's mean and deviation, and its maximum is the data range, so that
     what an attack does to brightness and contrast is hidden, and a brighter image forgives more. The U-Net is scored
