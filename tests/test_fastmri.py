@@ -13,6 +13,7 @@ from made import coil_images, made_slices
 
 from helpers import methods
 from helpers.data import Box, FastMRI, MRIData, boxes, fastmri, open_data, stored
+from helpers.data.scanner import draw_volume
 from helpers.errors import BadInput, say_once
 from helpers.mri.fourier import center_crop, fft2c, ifft2c
 from helpers.mri.rss import rss
@@ -93,6 +94,71 @@ def test_a_reference_in_other_units_is_told(volume, capsys):
         file["reconstruction_rss"][...] *= 1e6
     FastMRI(volume)[0]
     assert "times its k-space" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda image: image[:, ::-1],
+        lambda image: image.transpose(0, 2, 1),
+        lambda image: np.roll(image, 1, 1),
+        lambda image: 2 * image,
+        lambda image: image / 5,
+        lambda image: image**2 / image.max(),
+    ],
+    ids=["flipped", "transposed", "moved", "doubled", "other unit", "other kind"],
+)
+def test_a_reference_that_is_not_of_its_kspace_is_told(volume, capsys, changed):
+    assert FastMRI(volume)[0].target is not None and capsys.readouterr().err == ""
+    with h5py.File(volume, "a") as file:
+        file["reconstruction_rss"][...] = changed(file["reconstruction_rss"][()])
+    FastMRI(volume)[0]
+    assert "reference is not the RSS of its k-space" in capsys.readouterr().err
+
+
+def test_a_reference_that_is_larger_than_its_kspace_is_told(volume, capsys):
+    with h5py.File(volume, "a") as file:
+        fine = file["reconstruction_rss"][()].repeat(4, 1).repeat(4, 2)
+        del file["reconstruction_rss"]
+        file["reconstruction_rss"] = fine
+    assert FastMRI(volume)[0].target.shape == (64, 40)
+    assert "of 128 x 128, are larger than its k-space" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("shift, told", [((32, 20), True), ((0, 8), True), ((32, 0), True), ((8, 1), False)])
+def test_a_zero_frequency_that_is_not_in_the_middle_is_told(volume, capsys, shift, told):
+    """A plain transform has it in the corner, and so has what was shifted; an asymmetric echo is none of these."""
+    with h5py.File(volume, "a") as file:
+        file["kspace"][...] = np.roll(file["kspace"][()], shift, (-2, -1))
+        del file["reconstruction_rss"]
+    FastMRI(volume)[0]
+    assert ("its zero frequency is moved there" in capsys.readouterr().err) == told
+
+
+@pytest.mark.parametrize("source", ["knee", "brain", "stanford"])
+def test_of_drawn_volumes_nothing_is_told(tmp_path, capsys, source):
+    fastmri.write_volume(tmp_path / "drawn.h5", draw_volume(source, 0, PROFILES["smoke"], 2))
+    assert all(item.mask is None for item in FastMRI(tmp_path / "drawn.h5")) and capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("kind", ["c16", ">c8", ">c16"])
+def test_a_volume_is_the_same_however_its_bytes_are_stored(volume, kind):
+    before = FastMRI(volume)[0]
+    with h5py.File(volume, "a") as file:
+        kspace = file["kspace"][()]
+        del file["kspace"]
+        file["kspace"] = kspace.astype(kind)
+    after = FastMRI(volume)[0]
+    assert (after.identity, after.seeded_by) == (before.identity, before.seeded_by)
+
+
+def test_volumes_with_a_dead_coil_are_told_apart(tmp_path):
+    for name, unit in (("a", 1e-3), ("b", 2e-3)):
+        slices = made_slices(name, unit=unit)
+        for item in slices:
+            item.kspace[0] = 0
+        fastmri.write_volume(tmp_path / f"{name}.h5", slices)
+    assert len({item.origin for item in FastMRI(tmp_path)}) == 2
 
 
 @pytest.mark.parametrize("name", ["mask", "sampling_mask_2d", None])
@@ -269,7 +335,7 @@ def test_real_files_have_the_targets_they_carry():
 
 
 @real
-def test_the_real_folder():
+def test_the_real_folder(capsys):
     """Three volumes, the .npz left out; the undersampled one has its own mask and nothing to score against."""
     found = {item.volume: item for item in open_data(REAL)}
     assert len(found) == 3
@@ -280,15 +346,22 @@ def test_the_real_folder():
     assert torch.equal(undersampled.mask, stored.sampling((undersampled.kspace != 0).any(0)))
     assert isinstance(open_data(REAL), FastMRI)
     assert not isinstance(open_data(REAL), MRIData)
+    assert capsys.readouterr().err == ""  # all are as they should be
 
 
-def test_the_maximum_of_the_volume_is_known_where_the_file_says_it(volume):
+def test_the_maximum_of_the_volume_is_known_where_the_file_says_it(volume, capsys):
     expected = max(float(item.target.max()) for item in made_slices())
     assert [item.peak for item in FastMRI(volume)] == pytest.approx([expected] * 3)
-    for strange in ("much", np.nan, -1.0, 0.99 * min(float(item.target.max()) for item in made_slices())):
+    for strange in ("much", np.nan):
         with h5py.File(volume, "r+") as file:
             file.attrs["max"] = strange
         assert FastMRI(volume)[0].peak is None
+    assert capsys.readouterr().err == ""
+    for wrong in (-1.0, 0.99 * expected, 1000 * expected):  # of another unit, or of one slice
+        with h5py.File(volume, "r+") as file:
+            file.attrs["max"] = wrong
+        assert FastMRI(volume)[0].peak == pytest.approx(expected)
+        assert "attribute max" in capsys.readouterr().err
     with h5py.File(volume, "r+") as file:
         del file.attrs["max"]
     assert FastMRI(volume)[0].peak is None

@@ -118,6 +118,26 @@ def test_faint_signal_is_no_gap(tmp_path, faint):
     assert item.mask is None and close(item.target, expected_of(kspace)[0])
 
 
+@pytest.mark.parametrize("coils, steps", [(1, 1), (1, 3), (2, 0.7)])
+def test_zeros_by_rounding_are_no_mask(tmp_path, capsys, coils, steps):
+    """Whole numbers, of which the noise is but a few steps: the scan is full, and its target that of all of it."""
+    kspace = FULL[:, :coils] * steps / FULL.real.std()
+    kspace = (np.round(kspace.real) + 1j * np.round(kspace.imag)).astype(np.complex64)
+    assert 0.01 < (kspace == 0).all(1).mean() < 0.25
+    item = FastMRI(write(tmp_path / "scan.h5", kspace))[0]
+    assert item.mask is None and close(item.target, expected_of(kspace)[0])
+    assert "read as fully sampled, and they as rounded" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("stored", [True, False], ids=["stored", "zeros"])
+def test_a_mask_that_leaves_out_next_to_nothing_is_told(tmp_path, capsys, stored):
+    """One lost line is the file's own mask, and its score no score of an undersampled scan."""
+    for lost, told in ((np.arange(COLUMNS) == 20, True), (~LINES, False)):
+        path = write(tmp_path / f"scan{told}.h5", FULL * ~lost, mask=~lost if stored else None)
+        assert np.array_equal(FastMRI(path)[0].mask.numpy(), ~lost)
+        assert ("leaves out but a few lines" in capsys.readouterr().err) == told
+
+
 def test_masks_that_contradict_their_file_are_refused(tmp_path):
     """Data beyond the mask, but not everywhere; or nothing within it."""
     shifted = np.roll(LINES, 1)

@@ -79,7 +79,7 @@ NOT_IMAGES = [
         "SURFACECOILCORRECTIONSCAN_DATA",
     )
 ] + [
-    {"encoding_space_ref": 1}, {"average": 1}, {"contrast": 2}, {"phase": 1}, {"repetition": 3}, {"set": 1},
+    {"encoding_space_ref": 1}, {"contrast": 2}, {"phase": 1}, {"repetition": 3}, {"set": 1},
 ]  # fmt: skip
 
 
@@ -104,6 +104,31 @@ def test_a_second_slab_and_later_counters(tmp_path, capsys):
     assert right(read(tmp_path, header((X, Y, Z)), junk(lines(KSPACE), set=3, repetition=1) + later))
     assert right(read(tmp_path, header((X, Y, Z)), junk(lines(KSPACE), slice=1) + lines(KSPACE)))
     assert "several slabs; the first is read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flat", [False, True], ids=["3D", "2D"])
+def test_averages_are_averaged(tmp_path, capsys, flat):
+    """Each line by as many as it has, wherever they lie in the file; calibration lines are none of them."""
+    kspace, text = (FLAT, header((X, Y, 1), slices=3)) if flat else (KSPACE, header((X, Y, Z)))
+    chance = np.random.default_rng(0)
+    once, again = lines(kspace, flat), lines(kspace, flat, seed=1)[::2]
+    noises = [chance.normal(size=data.shape).astype(np.float32) for data, _ in again]
+    places = {tuple(head.values()): noise for (_, head), noise in zip(again, noises, strict=True)}
+    added = [(data + places.get(tuple(head.values()), 0), head) for data, head in once]
+    taken = [(data - noise, head | {"average": 2}) for (data, head), noise in zip(again, noises, strict=True)]
+    junked = junk(once, average=1, flags=CALIBRATION)
+    data = read(tmp_path, text, junked + added + taken)
+    assert data[2].mask is None and right(data, kspace, 2, flat=flat)
+    assert "2 averages; their mean is read" in capsys.readouterr().err
+    apart = [(data, head | {"average": head["kspace_encode_step_1"] % 2}) for data, head in once]
+    assert right(read(tmp_path, text, apart), kspace, 2, flat=flat)  # each holds other lines
+
+
+@pytest.mark.parametrize("name", ["contrast", "phase", "repetition", "set"])
+def test_what_is_left_out_by_a_counter_is_told(tmp_path, capsys, name):
+    item = read(tmp_path, header((X, Y, Z)), [(d, h | {name: h["kspace_encode_step_1"] % 2}) for d, h in lines(KSPACE)])
+    assert item[0].target is None
+    assert f"more than one {name}; the first is read" in capsys.readouterr().err
 
 
 def test_of_a_line_measured_twice_the_first_is_taken(tmp_path, capsys):

@@ -6,6 +6,7 @@ import re
 import xml.etree.ElementTree as etree
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -18,13 +19,24 @@ from helpers.data import boxes as annotations
 from helpers.data.hdf5 import dataset, listed, opened, text
 from helpers.data.mrd_header import ANATOMIES, named, spaces, within
 from helpers.data.slice import Box, Slice, checksum
-from helpers.data.stored import LARGEST, SMALLEST, check, chosen, measured, reaches_beyond, sampling
+from helpers.data.stored import (
+    LARGEST,
+    SMALLEST,
+    check,
+    chosen,
+    measured,
+    reaches_beyond,
+    sampling,
+    say_of_center,
+    say_of_mask,
+)
 from helpers.errors import BadInput, say_once
 from helpers.files import written_aside
 from helpers.mri.fourier import center_crop, ifft2c
 from helpers.mri.rss import rss
 
-PEAK = 1e-3  # by which a maximum that a file states may lie below that of one of its slices, being rounded
+PEAK = 1e-3  # by which a maximum that a file states may differ from that of its references, being rounded
+UNLIKE = 0.1  # of its norm, by which a reference differs from the RSS of its k-space only if it is another image
 APART = 10.0  # times that the norms of an image and of its k-space differ only where their units do
 SOURCES = {*ANATOMIES, "stanford", "unknown"}
 SEQUENCES = {"knee": r"(COR|SAG|AX)PD(FS)?(_FBK\w*)?|CUBE", "brain": "AX(T1|T2|FLAIR)(PRE|POST)?"}  # of fastMRI's names
@@ -78,8 +90,11 @@ class FastMRI(Sequence):
     shows; else None. fastMRI stores a mask beside k-space that is zero outside of it. Where it is not, and the k-space
     is full, the mask is taken for the measurement that is meant: the target comes from all of the k-space, `kspace` is
     what the mask leaves of it. Where it is not, and the k-space is not full either, they contradict each other. Anatomy
-    and source are the file's attributes of these names, or else what its acquisition tells. Raises BadInput, naming the
-    file.
+    and source are the file's attributes of these names, or else what its acquisition tells.
+
+    Said on standard error is by what scores would mean little: a mask that leaves out next to nothing, a zero frequency
+    beside the middle, a reference that is not of its k-space, a maximum that is not of the references. Raises BadInput,
+    naming the file.
     """
 
     def __init__(
@@ -202,10 +217,9 @@ def _read(volume: Volume, number: int, boxes: tuple[Box, ...]) -> Slice:
     with opened(path) as file:
         with np.errstate(over="ignore"):  # double precision may overflow; `check` says so
             kspace = torch.from_numpy(file["kspace"][number].astype(np.complex64))
+            origin = _origin(file["kspace"])
         reference = file["reconstruction_rss"][number] if "reconstruction_rss" in file else None
         mask = _mask(file, kspace.shape[-2:])
-        middle = np.ascontiguousarray(file["kspace"][volume.count // 2, 0, kspace.shape[-2] // 2])
-        origin = checksum(str(file["kspace"].shape), middle.tobytes().hex())
         acquisition = text(file.attrs.get("acquisition"), "unknown")
         anatomy = _anatomy(text(file.attrs.get("anatomy"), acquisition))
         source = text(file.attrs.get("source"), anatomy).lower()
@@ -213,7 +227,7 @@ def _read(volume: Volume, number: int, boxes: tuple[Box, ...]) -> Slice:
         snr = np.ravel(file["snr"][()] if "snr" in file else file.attrs.get("snr", np.nan))
     item = f"{path}, slice {number}"
     kspace = check(kspace, path, number)
-    missing = sampling(measured(kspace))
+    missing = sampling(entries := measured(kspace), rounded=True)
     full = kspace if missing is None and (mask is None or reaches_beyond(kspace, mask)) else None
     if mask is None:
         mask = missing
@@ -223,21 +237,24 @@ def _read(volume: Volume, number: int, boxes: tuple[Box, ...]) -> Slice:
         kspace = kspace * mask
         if not kspace.any():
             raise BadInput(f"{item}: its mask leaves nothing of the k-space; correct the mask or remove it")
+    if mask is not None:
+        say_of_mask(mask, path)
+    if full is not None:
+        say_of_center(full, path)
+        if sampling(entries) is not None:
+            say_once(
+                f"{path}: single entries of its k-space are zero; it is read as fully sampled, and they as rounded"
+            )
+    computed = None if full is None else center_crop(rss(ifft2c(full)), volume.shape).contiguous()
     if reference is not None:
         target = torch.from_numpy(reference.astype(np.float32))
         if not torch.isfinite(target).all() or not 1 / LARGEST < target.max() < LARGEST:
             raise BadInput(f"{item}: reconstruction_rss is empty or not finite; remove it to have it computed")
-        if not (1 - PEAK) * float(target.max()) <= peak < LARGEST:
-            peak = None  # of another unit than the reference, or no maximum at all
+        peak = _peak(peak, path)
         target = center_crop(target, volume.shape).contiguous()
-        ratio = float(target.norm() / kspace.norm())  # in one unit, a little below 1
-        if not 1 / APART < ratio < APART:
-            say_once(
-                f"{path}: its reference is {ratio:.0e} times its k-space; scores mean nothing unless one is rescaled"
-            )
+        _say_of_reference(target, computed, kspace, volume)
     else:
-        peak = None
-        target = None if full is None else center_crop(rss(ifft2c(full)), volume.shape).contiguous()
+        peak, target = None, computed
     if snr.dtype.kind not in "fiu" or snr.size not in (1, volume.count):
         raise BadInput(f"{path}: 'snr' is {snr.dtype} {snr.shape}; it must hold one number for each slice")
     known = float(snr[number if snr.size > 1 else 0])
@@ -256,6 +273,53 @@ def _read(volume: Volume, number: int, boxes: tuple[Box, ...]) -> Slice:
         origin=origin,
         path=str(path.resolve()),
     )
+
+
+def _origin(kspace: h5py.Dataset) -> str:
+    """What tells a volume from others, however its bytes are stored: the middle row of its first coil that is alive."""
+    count, coils, rows, columns = kspace.shape
+    found = (kspace[count // 2, coil, rows // 2].astype(np.complex64) for coil in range(coils))
+    row = next(filter(np.any, found), np.zeros(columns, np.complex64))
+    return checksum(str(kspace.shape), row.tobytes().hex())
+
+
+def _peak(told: float, path: Path) -> float | None:
+    """The maximum that a file states, if it is that of its references; else theirs. None where it states none."""
+    if not np.isfinite(told):
+        return None
+    brightest = _brightest(path, path.stat().st_mtime_ns)
+    if abs(told - brightest) <= PEAK * brightest:
+        return told
+    say_once(f"{path}: its attribute max, {told:.3g}, is not that of its references, {brightest:.3g}, which is taken")
+    return brightest if brightest < LARGEST else None
+
+
+@lru_cache(maxsize=16)
+def _brightest(path: Path, modified: int) -> float:
+    """The maximum of the references of a file; `modified` keys the cache."""
+    with opened(path) as file:
+        return float(np.fmax.reduce([np.fmax.reduce(each, axis=None) for each in file["reconstruction_rss"]]))
+
+
+def _say_of_reference(target: Tensor, computed: Tensor | None, kspace: Tensor, volume: Volume) -> None:
+    """Say where a reference is not an image of its k-space, as far as that shows: `computed` is known where it is full.
+
+    Both are cropped, to (y, x). fastMRI's references are the RSS of full k-space, to rounding.
+    """
+    path = volume.path
+    if volume.stored != volume.shape:
+        say_once(
+            f"{path}: its references, of {' x '.join(map(str, volume.stored))}, are larger than its k-space; what is"
+            f" scored by is their middle, of {' x '.join(map(str, volume.shape))}"
+        )
+    ratio = float(target.norm() / kspace.norm())  # in one unit, a little below 1
+    if not 1 / APART < ratio < APART:
+        say_once(f"{path}: its reference is {ratio:.0e} times its k-space; scores mean nothing unless one is rescaled")
+    elif computed is not None and (computed - target).norm() > UNLIKE * target.norm():
+        say_once(
+            f"{path}: its reference is not the RSS of its k-space, but turned, moved, rescaled or of another kind;"
+            " scores mean nothing unless that is meant; remove reconstruction_rss to have it computed"
+        )
 
 
 def _number(value: object) -> float:

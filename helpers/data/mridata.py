@@ -16,7 +16,7 @@ from helpers.data.hdf5 import opened
 from helpers.data.mrd_header import Header, parsed
 from helpers.data.readouts import REVERSE, Plan, mask, planned
 from helpers.data.slice import Slice, checksum
-from helpers.data.stored import check, chosen
+from helpers.data.stored import check, chosen, say_of_center, say_of_mask
 from helpers.errors import BadInput
 from helpers.mri.fourier import center_crop, ifft2c
 from helpers.mri.rss import rss
@@ -72,6 +72,11 @@ class MRIData(Sequence):
         kspace = check(own, self.path, number)
         sampled = mask(_plan(self.path, modified).lines, number, self.header)
         target = center_crop(rss(ifft2c(kspace)), self.image_shape(index)).contiguous() if sampled is None else None
+        if sampled is None:
+            say_of_center(kspace, self.path)
+        else:
+            say_of_mask(sampled, self.path)
+        middle = volume[len(volume) // 2]
         return Slice(
             kspace=kspace,
             target=target,
@@ -81,7 +86,7 @@ class MRIData(Sequence):
             anatomy=self.anatomy,
             source=self.source,
             mask=sampled,
-            origin=checksum(str(tuple(volume.shape)), volume[len(volume) // 2, 0]),
+            origin=checksum(str(tuple(volume.shape)), next(filter(Tensor.any, middle), middle[0])),
             path=str(self.path.resolve()),
         )
 
@@ -157,12 +162,13 @@ def _place(
     steps = plan.row[within], plan.column[within]
     entries = range(within.start, within.stop)
     samples = np.stack([_samples(chunk[plan.number[entry] - start], plan, entry, path) for entry in entries])
+    samples *= plan.weight[within, None, None].astype(np.float32)
     for step, chopped in zip(steps, header.chopped, strict=True):
         if chopped:
             samples[step % 2 == 1] *= -1
     if header.volumetric:
         samples = _along_readout(torch.from_numpy(samples), plan.kept).numpy()
-    volume[:, :, steps[0], steps[1]] = samples.transpose(2, 1, 0)
+    np.add.at(volume, np.s_[:, :, *steps], samples.transpose(2, 1, 0))  # the readouts of a line add up
 
 
 def _samples(acquisition: np.void, plan: Plan, entry: int, path: Path) -> np.ndarray:

@@ -1,6 +1,5 @@
 """Which readouts of an ISMRMRD scan belong to its image, and where in k-space each of them lies."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,7 +30,7 @@ NOT_IMAGING = _bits(
 CALIBRATION, CALIBRATION_AND_IMAGING = _bits("PARALLEL_CALIBRATION"), _bits("PARALLEL_CALIBRATION_AND_IMAGING")
 SURFACE_COIL = _bits("SURFACECOILCORRECTIONSCAN_DATA")
 REVERSE = _bits("REVERSE")
-COUNTERS = ("average", "contrast", "phase", "repetition", "set")  # the image is the first of each
+COUNTERS = ("contrast", "phase", "repetition", "set")  # the image is the first of each
 LARGEST = 2**31  # samples of a volume; more cannot be meant
 
 
@@ -40,8 +39,9 @@ class Plan:
     """The readouts of an image and the matrix that they fill.
 
     header       that of the file, as its readouts show it to be meant
-    number       place of each readout in the file, ascending; the next five are arrays of the same length
+    number       place of each readout in the file, ascending; the next six are arrays of the same length
     row, column  step 1, and step 2 or the slice
+    weight       one over the readouts of its line, of which there is one an average
     echo         sample of the zero frequency, counted after a reversed readout has been turned, as are
     first, last  the range of samples that are used
     readout      samples of the matrix along the readout
@@ -54,6 +54,7 @@ class Plan:
     number: np.ndarray
     row: np.ndarray
     column: np.ndarray
+    weight: np.ndarray
     echo: np.ndarray
     first: np.ndarray
     last: np.ndarray
@@ -67,24 +68,28 @@ def planned(heads: np.ndarray, header: Header, path: Path) -> Plan:
     """Choose the readouts of the image among all in a file.
 
     heads: the header of every readout, in the format's own layout. Noise, navigators, feedback, dummies and all
-    encodings, averages, contrasts, phases, repetitions, sets and slabs but the first are left out; of a line
-    measured twice the first readout is taken. Calibration lines and those flagged as a surface coil correction fill
-    in where the image has no line, if they belong to it: see `_belong`. Where the header says less than the readouts,
-    these count: see `_meant`. What was decided is said on standard error, once a file. Raises BadInput, naming the
-    file, where nothing is left or the rest is no Cartesian k-space.
+    encodings, contrasts, phases, repetitions, sets and slabs but the first are left out. A line is the mean of its
+    averages; of one measured twice in an average the first readout is taken. Calibration lines and those flagged as a
+    surface coil correction fill in where the image has no line, if they belong to it: see `_belong`. Where the header
+    says less than the readouts, these count: see `_meant`. What was decided is said on standard error, once a file.
+    Raises BadInput, naming the file, where nothing is left or the rest is no Cartesian k-space.
     """
     flags, counters = heads["flags"], heads["idx"]
     image = (heads["encoding_space_ref"] == 0) & (flags & NOT_IMAGING == 0)
     calibration = (flags & CALIBRATION != 0) & (flags & CALIBRATION_AND_IMAGING == 0)
     correction = (flags & SURFACE_COIL != 0) & ~calibration
     certain = ~calibration & ~correction
-    image = _first(image, certain, counters, COUNTERS)
+    for name in COUNTERS:
+        first = _first(image, certain, counters, name)
+        if (_judged(image, certain) & ~first).any():
+            say_once(f"{path} holds more than one {name}; the first is read")
+        image = first
     if not image.any():
         raise BadInput(f"{path} holds no readout of an image; it may be a noise or calibration scan")
     header = _meant(header, counters[_judged(image, certain)], path)
     _check(header, path)
     if header.volumetric:
-        slab = _first(image, certain, counters, ["slice"])
+        slab = _first(image, certain, counters, "slice")
         if (_judged(image, certain) & ~slab).any():
             say_once(f"{path} holds several slabs; the first is read")
         image = slab
@@ -124,11 +129,15 @@ def planned(heads: np.ndarray, header: Header, path: Path) -> Plan:
     if heads["trajectory_dimensions"][taken].any():
         raise BadInput(f"{path}: its readouts follow a trajectory of their own; only Cartesian scans can be read")
     number = np.flatnonzero(taken)
-    number = number[np.argsort(~certain[number], kind="stable")]  # what is certain comes first
-    _, first = np.unique(row[number] * shape[1] + column[number], return_index=True)
+    line = row * shape[1] + column
+    number = number[certain[number] | ~np.isin(line[number], line[taken & certain])]
+    _, first = np.unique([line[number], counters["average"][number]], axis=1, return_index=True)
     if certain[number].sum() > certain[number[first]].sum():
         say_once(f"{path}: some lines are measured more than once; the first readout of each is taken")
     number = np.sort(number[first])
+    _, place, count = np.unique(line[number], return_inverse=True, return_counts=True)
+    if count.max() > 1:
+        say_once(f"{path} holds {count.max()} averages; their mean is read")
     echo, start, stop = _samples(heads[number], header, path)
     readout, kept = _matrix(echo, start, stop, header, path)
     coils = heads["active_channels"][number].astype(int)
@@ -139,6 +148,7 @@ def planned(heads: np.ndarray, header: Header, path: Path) -> Plan:
         number=number,
         row=row[number],
         column=column[number],
+        weight=1 / count[place],
         echo=echo,
         first=start,
         last=stop,
@@ -160,13 +170,10 @@ def _judged(image: np.ndarray, certain: np.ndarray) -> np.ndarray:
     return image & certain if (image & certain).any() else image
 
 
-def _first(image: np.ndarray, certain: np.ndarray, counters: np.ndarray, names: Iterable[str]) -> np.ndarray:
-    """Of the readouts `image` those that come first by each of these counters."""
-    for name in names:
-        judged, values = _judged(image, certain), counters[name]
-        if judged.any():
-            image = image & (values == values[judged].min())
-    return image
+def _first(image: np.ndarray, certain: np.ndarray, counters: np.ndarray, name: str) -> np.ndarray:
+    """Of the readouts `image` those that come first by this counter."""
+    judged, values = _judged(image, certain), counters[name]
+    return image & (values == values[judged].min()) if judged.any() else image
 
 
 def _meant(header: Header, counters: np.ndarray, path: Path) -> Header:

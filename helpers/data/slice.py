@@ -35,9 +35,10 @@ class Slice:
     acquisition  the sequence as fastMRI names it, such as CORPD_FBK or AXT2
     anatomy      "knee" or "brain", "unknown" where the file does not tell
     source       whose data it is, "knee", "brain", "stanford" or "unknown": tuned parameters are looked up by it
-    mask         (kx,) or (ky, kx) bool where the file itself is undersampled, or stores a mask to measure it by
+    mask         (kx,) or (ky, kx) bool where the file itself is undersampled, or stores a mask to measure it by; it is
+                 False on padding, too, which an acceleration of all entries over measured ones then counts
     snr          foreground signal over noise, where known
-    peak         maximum of the targets of its volume, where the file says it
+    peak         maximum of the targets of its volume, where the file says one
     boxes        annotated findings
     origin       checksum of what tells the volume from another one of the same name
     drawn        of a drawn slice, what its arrays follow from, beside its origin: machines differ in their last digits

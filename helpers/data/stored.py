@@ -5,11 +5,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from helpers.errors import BadInput
+from helpers.errors import BadInput, say_once
 
 SMALLEST = 16  # rows or columns; below, neither a wavelet nor a window of SSIM fits
 ROUNDING = 1e-6  # of the largest entry of a k-space, what float32 leaves after a transform and its inverse
 LARGEST = 1e15  # magnitude up to which float32 can square and sum
+ROUNDED = 0.75  # share of its entries that a full k-space in whole numbers keeps; masks of points measure less
+SPARSE = 2 / 3  # share of what lies between its edges that a mask measures at most, if a scan was undersampled at all
+OFF = 4  # columns by which the strongest lies beside the middle in no scan that was centered
 
 
 def chosen(count: int, slices: int | None) -> tuple[int, ...]:
@@ -36,23 +39,22 @@ class Empty(BadInput):
         return f"{self.path}, slice {self.number}: {words}"
 
 
-def sampling(entries: Tensor) -> Tensor | None:
+def sampling(entries: Tensor, rounded: bool = False) -> Tensor | None:
     """The mask of a k-space stored with zeros where nothing was measured; None where it is fully sampled.
 
     entries: (ky, kx) bool. Zero padding around the data and cut corners (an ellipse) count as fully sampled,
-    since scanners do both. Returns (kx,) bool where whole columns are missing, else (ky, kx).
+    since scanners do both; where values may have been `rounded` to zero, single entries that are missing do, too, as
+    long as no row or column is. Returns (kx,) bool where whole columns are missing, else (ky, kx).
     """
     rows, columns = entries.any(1), entries.any(0)
-    first_row, last_row = _extent(rows)
-    first_column, last_column = _extent(columns)
-    box = entries[first_row : last_row + 1, first_column : last_column + 1]
+    box = _box(entries)
     y, x = (torch.linspace(-1, 1, size) for size in box.shape)
     ellipse = y[:, None] ** 2 + x**2 <= 0.95
-    ny, nx = entries.shape
-    centered = first_row <= ny // 2 <= last_row and first_column <= nx // 2 <= last_column
-    if centered and box[ellipse].float().mean() > 0.999:
+    centered = all(first <= n // 2 <= last for n, (first, last) in zip(entries.shape, map(_extent, (rows, columns))))
+    least = ROUNDED if rounded and box.any(0).all() and box.any(1).all() else 0.999
+    if centered and box[ellipse].float().mean() > least:
         return None
-    whole = rows[first_row : last_row + 1].all() and (entries[rows] == columns).float().mean() > 0.999
+    whole = box.any(1).all() and (entries[rows] == columns).float().mean() > 0.999
     return columns if whole else entries
 
 
@@ -81,9 +83,40 @@ def measured(kspace: Tensor) -> Tensor:
     return size > (0 if faint else limit)
 
 
+def say_of_mask(mask: Tensor, path: Path) -> None:
+    """Say where the mask (kx,) or (ky, kx) of a file leaves out next to nothing, padding apart."""
+    share, inner = (each.float().mean() for each in (mask, _box(mask.expand(1, -1) if mask.ndim == 1 else mask)))
+    if share > 0.5 and inner > SPARSE:
+        say_once(
+            f"{path}: its own mask leaves out but a few lines or entries; its scores are not to be compared with those"
+            " of undersampled scans"
+        )
+
+
+def say_of_center(kspace: Tensor, path: Path) -> None:
+    """Say where the zero frequency of a full k-space (coil, ky, kx) is not in the middle, where masks keep lines.
+
+    It is where most energy is. Rows may lie further off, since an echo may be asymmetric and no mask is of rows alone.
+    """
+    energy = kspace.abs().square().sum(0)
+    for name, allowed, along in (("column", OFF, energy.sum(0)), ("row", 3 * len(energy) // 8, energy.sum(1))):
+        strongest, middle = int(along.argmax()), len(along) // 2
+        there, here = (along[max(each - OFF, 0) : each + OFF + 1].sum() for each in (strongest, middle))
+        if abs(strongest - middle) > allowed and here < there / 2:  # noise alone is as strong anywhere
+            say_once(
+                f"{path}: its strongest {name} is {strongest}, not {middle} in the middle; scores mean nothing unless"
+                " its zero frequency is moved there, as by fftshift"
+            )
+
+
 def reaches_beyond(kspace: Tensor, mask: Tensor) -> bool:
     """Whether a k-space holds data where its mask is False, beyond the rounding of a transform there and back."""
     return bool((kspace * ~mask).abs().max() > ROUNDING * kspace.abs().max())
+
+
+def _box(entries: Tensor) -> Tensor:
+    """The part of entries (ky, kx) bool between the first and the last row and column that hold any."""
+    return entries[tuple(slice(first, last + 1) for first, last in map(_extent, (entries.any(1), entries.any(0))))]
 
 
 def _extent(marked: Tensor) -> tuple[int, int]:
