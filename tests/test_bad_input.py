@@ -142,14 +142,21 @@ def test_an_empty_slice_ends_no_run(volume, capsys, command):
         assert words in err and "Traceback" not in err and len(out.splitlines()) == (code == 0)
 
 
-def test_an_empty_slice_is_refused_by_number_and_lacks_in_the_images(volume, capsys):
-    with h5py.File(volume, "a") as file:
-        file["kspace"][1] = 0
-    assert "slice 1: the k-space is all zero" in reconstruct(capsys, volume, "--slice", "1")[1]
+def test_an_empty_slice_is_refused_by_number_and_moves_no_image(volume, capsys):
+    """Images stand at the numbers of their slices, as fastMRI scores them; of a slice without one there are zeros."""
     out = volume.with_name("out.h5")
-    assert reconstruct(capsys, volume, "--out", out)[0] == 0
+    assert reconstruct(capsys, volume, "--out", out, "--slice", "1")[0] == 0
     with h5py.File(out) as file:
-        assert file["reconstruction"].shape == (1, 32, 32)
+        whole = file["reconstruction"][()]
+        assert whole.shape == (2, 32, 32) and not whole[0].any() and whole[1].any()
+    with h5py.File(volume, "a") as file:
+        file["kspace"][0] = 0
+    assert "slice 0: the k-space is all zero" in reconstruct(capsys, volume, "--slice", "0")[1]
+    out = volume.with_name("other.h5")
+    code, said = reconstruct(capsys, volume, "--out", out)
+    assert code == 0 and said == f"{out}: zero, for want of an image, are 1 of its 2 slices"
+    with h5py.File(out) as file:
+        assert np.array_equal(file["reconstruction"], whole)
 
 
 def test_folders(tmp_path, capsys):

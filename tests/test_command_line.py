@@ -18,6 +18,9 @@ from PIL import Image
 from helpers import files, methods
 from helpers.__main__ import main, parse
 from helpers.data import FastMRI, fastmri, open_data
+from helpers.data.scanner import draw_volume
+from helpers.experiments import evaluate
+from helpers.profiles import profile
 
 REAL = Path(__file__).parents[2] / "shared" / "real"
 real = pytest.mark.skipif(not REAL.is_dir(), reason="the real scans are not beside the project")
@@ -178,6 +181,19 @@ def test_reconstruct_prints_one_row_an_image(volume, capsys):
         assert row | {"seconds": 0} == other | {"seconds": 0}
         assert row["acceleration"] == 4.0 and 0 < row["ssim"] < 1
     assert [row["slice"] for row in printed(capsys, *arguments, "--slice", 1)] == [1, 1, 1]
+
+
+def test_a_seed_is_the_same_mask_as_of_the_other_commands(tmp_path, capsys):
+    """`evaluate`, `attack` and `fit` draw it for the volume: two of a folder have two."""
+    for seed in (0, 1):
+        fastmri.write_volume(tmp_path / "scans" / f"{seed}.h5", draw_volume("knee", seed, profile("smoke"), 1))
+    rows = printed(capsys, "reconstruct", tmp_path / "scans", "--method", "zero-filled", "--seed", 3, "--json")
+    items = list(open_data(tmp_path / "scans"))
+    chosen = [evaluate.mask_of(item, seed=3) for item in items]
+    assert not torch.equal(*chosen)
+    for row, item, mask in zip(rows, items, chosen, strict=True):
+        wanted = evaluate.measure("zero-filled", methods.load("zero-filled"), item, mask)
+        assert row["ssim"] == pytest.approx(wanted["ssim"], abs=1e-6)
 
 
 def test_a_full_measurement_gives_the_target(volume, capsys):

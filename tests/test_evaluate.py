@@ -5,15 +5,18 @@ import shlex
 import sys
 from dataclasses import replace
 
+import h5py
 import pandas as pd
 import pytest
 
 from helpers import errors, methods
 from helpers.__main__ import main
+from helpers.data.scanner import draw_volume
 from helpers.experiments import evaluate, tuning
 from helpers.methods import tuned
 from helpers.mri import metrics
 from helpers.networks import zoo
+from helpers.profiles import profile
 
 SMALL = ["--profile", "smoke", "--volumes", "2"]
 
@@ -94,6 +97,19 @@ def test_several_masks_are_several_rows(mine):
     assert rows["seed"].tolist() == [0, 0, 1, 1] and not rows.duplicated(["volume", "seed"]).any()
     assert rows.groupby("volume")["ssim"].nunique().eq(2).all()  # other masks, other images
     assert json.loads((mine / "kept.json").read_text())["seed"] == [0, 1]
+
+
+def test_a_scan_with_a_mask_of_its_own_is_measured_once_whatever_the_seeds(mine, capsys):
+    """Each would give the same row again."""
+    (item,) = draw_volume("knee", 0, profile("smoke"), 1)
+    with h5py.File("scan.h5", "w") as file:
+        file["kspace"] = (item.kspace * evaluate.mask_of(item))[None].numpy()
+        file["reconstruction_rss"] = item.target[None].numpy()
+    command = ["evaluate", "zero-filled", "--data", "scan.h5", "--json", "--table", "kept.csv", "--seed"]
+    for seeds in (["3", "4"], ["4", "5"]):
+        assert main([*command, *seeds]) == 0
+        assert json.loads(capsys.readouterr().out)["n"] == len(pd.read_csv("kept.csv")) == 1
+    assert pd.read_csv("kept.csv")["seed"].tolist() == [3]
 
 
 def test_a_table_of_another_kind_is_a_sentence_and_stays(mine, capsys):

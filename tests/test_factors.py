@@ -12,6 +12,7 @@ from torch.testing import assert_close
 
 from helpers import findings
 from helpers.__main__ import main
+from helpers.data.fastmri import write_volume
 from helpers.data.scanner import draw_volume
 from helpers.errors import BadInput
 from helpers.experiments import factors
@@ -169,6 +170,32 @@ def test_a_level_that_a_slice_cannot_have_is_left_out(item):
     narrow = replace(narrow, target=center_crop(images(narrow), (item.target.shape[0], 8)))
     assert [row["level"] for row in factors.rows(narrow, "center", "zero-filled")] == ["0.02", "0.04", "0.08", "0.16"]
     assert [row["level"] for row in factors.rows(narrow, "mask", "zero-filled")][:1] == ["random"]
+
+
+def test_a_share_that_so_few_coils_do_not_have_is_no_level(item, tmp_path, monkeypatch, capsys):
+    """Three quarters of two coils would be the scan itself, and a quarter a half."""
+    levels = {1: [], 2: ["1", "0.5"], 3: ["1", "0.75", "0.25"], 4: ["1", "0.75", "0.5", "0.25"]}
+    for coils, wanted in levels.items():
+        few = replace(item, kspace=item.kspace[:coils])
+        few = replace(few, target=center_crop(images(few), tuple(item.target.shape)))
+        rows = list(factors.rows(few, "coils", "zero-filled"))
+        assert [row["level"] for row in rows] == wanted
+        assert all(row["drop"] for row in rows[1:])
+    few = replace(item, kspace=item.kspace[:1], target=center_crop(images(item), tuple(item.target.shape)))
+    write_volume(tmp_path / "one.h5", [few])
+    monkeypatch.chdir(tmp_path)
+    command = ["factors", "--data", "one.h5", "--volumes", "1", "--methods", "zero-filled", "--acquisition", ""]
+    assert main([*command, "--factors", "coils"]) == 2
+    assert "can be measured on these slices" in capsys.readouterr().err.splitlines()[-1]
+    assert main([*command, "--factors", "coils", "noise"]) == 0
+    assert " noise " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["laptop", "paper"])
+def test_drawn_scans_have_all_shares_of_their_coils(item, name):
+    coils = torch.zeros(profile(name).coils, *item.kspace.shape[1:], dtype=item.kspace.dtype)
+    for share in FACTORS["coils"].levels:
+        assert len(signal.with_coils(replace(item, kspace=coils), share).kspace) == round(share * len(coils))
 
 
 def test_who_loses_more_is_told_where_the_most_is_lost():

@@ -12,7 +12,8 @@ from helpers import methods
 from helpers.__main__ import main
 from helpers.data import fastmri, open_data
 from helpers.data.scanner import draw_volume
-from helpers.experiments import evaluate, tables, tuning
+from helpers.errors import say_once
+from helpers.experiments import evaluate, tables, transfer, tuning
 from helpers.profiles import profile
 
 NAME = "001.h5"
@@ -44,8 +45,40 @@ def test_each_of_two_files_of_one_name_gets_its_own_scores(scans, capsys):
     together = measured("--data", "one", "two", "--json")
     assert apart["ssim"].tolist() == together["ssim"].tolist() == pytest.approx([score("one"), score("two")], rel=1e-5)
     assert together.index[0] == "001" and together.index[1].startswith("001-")
-    summary = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert summary["n"] == summary["volumes"] == 2
+    summary = [json.loads(line) for line in capsys.readouterr().out.splitlines()[-2:]]
+    assert [row["data"] for row in summary] == ["one", "two"] and [row["n"] for row in summary] == [1, 1]
+    assert [row["mean"] for row in summary] == pytest.approx([score("one"), score("two")], rel=1e-5)
+
+
+def summaries(capsys, *arguments) -> list[dict]:
+    """What `evaluate` sums up, but for intervals; means are rounded, since a table keeps six digits."""
+    capsys.readouterr()
+    measured(*arguments, "--json")
+    rows = map(json.loads, capsys.readouterr().out.splitlines())
+    told = ("data", "source", "n", "volumes")
+    return [{name: row[name] for name in told} | {"mean": round(row["mean"], 5)} for row in rows]
+
+
+def test_a_volume_that_was_exported_anew_counts_without_its_old_self(scans, capsys):
+    """Its rows stay in the table, which may be of several folders, and are said to count no more."""
+    shutil.copy(scans / "one" / NAME, scans / "one" / "002.h5")
+    shutil.copy(scans / "two" / NAME, scans / "one" / NAME)
+    (before,) = summaries(capsys, "--data", "one")
+    fastmri.write_volume(scans / "one" / NAME, draw_volume("knee", 2, profile("smoke"), 1))
+    say_once.cache_clear()
+    assert len(measured("--data", "one")) == 3
+    assert "kept.csv keeps rows of another 001, not counted here" in capsys.readouterr().err
+    (after,) = summaries(capsys, "--data", "one")
+    [path.unlink() for path in scans.glob("kept.*")]
+    (fresh,) = summaries(capsys, "--data", "one")
+    assert after == fresh and after["n"] == after["volumes"] == before["n"] == 2
+
+
+def test_data_of_one_anatomy_have_a_mean_each(scans, capsys):
+    options = ["--profile", "smoke", "--volumes", "1", "--slices", "1"]
+    apart = [summaries(capsys, "--data", data, *options)[0] for data in ("knee", "two")]
+    assert {row["source"] for row in apart} == {"knee"} and apart[0]["mean"] != apart[1]["mean"]
+    assert summaries(capsys, "--data", "knee", "two", *options) == apart
 
 
 def test_a_slice_that_is_there_twice_counts_once(scans):
@@ -69,7 +102,7 @@ def test_a_scan_that_is_renamed_is_measured_under_the_same_masks_and_noise(scans
 
 
 @pytest.mark.parametrize(
-    "name, value", [("source", "stanford"), ("anatomy", "brain"), ("acquisition", "AXT2"), ("max", 9.0)]
+    "name, value", [("source", "stanford"), ("anatomy", "brain"), ("acquisition", "AXT2"), ("max", "unknown")]
 )
 def test_what_a_file_says_of_a_slice_is_part_of_what_it_is(scans, name, value):
     (before,) = open_data("one")
@@ -139,6 +172,24 @@ def test_attacks_on_another_file_of_that_name_are_their_own(scans, command):
     later = rows[rows["volume"] != "001"].reset_index(drop=True)
     both = (each.drop(columns=["volume", "seconds"], errors="ignore") for each in (later, alone))  # no clock repeats
     pd.testing.assert_frame_equal(*both)
+
+
+def test_attacks_on_a_volume_that_was_exported_anew_are_all_that_counts(scans, capsys):
+    words = ["transfer", "--methods", "zero-filled", "--protocol", "corrected", "--data", "one", "--volumes", "1"]
+    words += ["--eps", "0.02", "--steps", "1", "--json", "--table"]
+    assert main([*words, "kept.csv"]) == 0
+    shutil.copy(scans / "two" / NAME, scans / "one" / NAME)
+    capsys.readouterr()
+    printed = []
+    for name in ("kept.csv", "fresh.csv"):
+        assert main([*words, name]) == 0
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1]
+
+
+def test_two_scans_of_one_name_are_two_volumes_also_in_one_folder(scans):
+    shutil.copy(scans / "two" / NAME, scans / "one" / "001.hdf5")
+    assert len(transfer.slices("one", "smoke", 2)) == 2
 
 
 def test_a_fit_does_not_go_on_from_another_file_of_that_name(scans, capsys):

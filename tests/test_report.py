@@ -199,6 +199,19 @@ def test_two_processes_do_not_go_on_with_one_report(reader, tmp_path, monkeypatc
     assert [path.name for path in mark.parent.iterdir()] == ["report.json"], "no lock is left"
 
 
+def test_a_report_is_of_the_scans_that_it_was_begun_on(reader, monkeypatch, capsys):
+    """Old rows would count beside those of the volume that has taken their place."""
+    name = reader(SOURCE, function="counts")
+    monkeypatch.setattr(report, "tried", lambda *_: FAST)
+    monkeypatch.setattr(report, "plan", lambda *_: {})  # nothing to measure
+    words = ["report", name, *QUICK, "--data", "knee.h5", "--out", "theirs"]
+    for _ in range(2):
+        assert main(words) == 2 and "nothing was measured" in capsys.readouterr().err.splitlines()[-1]
+    os.utime("knee.h5", (1, 1))
+    assert main(words) == 2
+    assert "theirs holds a report of knee.h5 before scans changed there" in capsys.readouterr().err.splitlines()[-1]
+
+
 @pytest.mark.skipif(os.geteuid() == 0 and not os.path.exists("/proc/mounts"), reason="needs Linux")
 def test_a_folder_that_cannot_be_written_is_told(made):
     done = run("mine:counts", *QUICK, "--out", "/proc/report", cwd=made)

@@ -93,6 +93,41 @@ def test_what_fails_keeps_its_traceback_is_told_and_is_tried_again(here, capsys)
     assert main(command) == 1 and len(pd.read_csv("out/sweep.csv")) == 3
 
 
+def test_a_run_is_made_anew_where_what_its_parameters_name_has_changed(here, capsys):
+    """A folder of scans, or a module beside the notebook: the numbers of what was there before are not its own."""
+    place = here / "scans" / "multicoil_test"
+    place.mkdir(parents=True)
+    (here / "mine.py").write_text("def reconstruct(kspace, mask): ...\n")
+    changes = [
+        ("scans", lambda: (place / "scan.h5").write_bytes(b"one")),
+        ("mine:reconstruct", lambda: (here / "mine.py").write_text("def reconstruct(kspace, mask): return 0\n")),
+    ]
+    for value, change in changes:
+        command = ["sweep", "note.ipynb", "-p", f"b={value},y", "--out", value.replace(":", "-"), "--json"]
+        made = []
+        for step in (None, None, change):
+            step and step()
+            capsys.readouterr()
+            assert main(command) == 0
+            out, err = capsys.readouterr()
+            assert ("1 runs of" in err and "made anew" in err) == (step is not None)
+            assert not any("named" in json.loads(line) for line in out.splitlines())
+            made.append(pd.read_csv(f"{value.replace(':', '-')}/sweep.csv").set_index("b")["seconds"])
+        assert made[0].equals(made[1]) and made[2]["y"] == made[1]["y"] and made[2][value] != made[1][value]
+
+
+def test_a_table_that_does_not_say_what_its_runs_read_is_gone_on_with(here, capsys):
+    (here / "scan.h5").write_bytes(b"one")
+    command = ["sweep", "note.ipynb", "-p", "b=scan.h5,y", "--out", "out"]
+    assert main(command) == 0
+    before = pd.read_csv("out/sweep.csv").drop(columns="named").set_index("b", drop=False)
+    before.to_csv("out/sweep.csv", index=False)
+    assert main(command) == 0 and "1 runs of" in capsys.readouterr().err
+    after = pd.read_csv("out/sweep.csv").set_index("b")
+    assert after.loc["y", "seconds"] == before.loc["y", "seconds"]
+    assert after.loc["scan.h5", "seconds"] != before.loc["scan.h5", "seconds"]
+
+
 def test_words_are_values_of_any_parameter(here, capsys):
     """Also of one that is called as a column of numbers is elsewhere: the table is gone on with."""
     notebook = (here / "note.ipynb").read_text()

@@ -1,6 +1,7 @@
 """What was tuned on a reader's scans is what every command runs with on them, and no other scans are touched."""
 
 import json
+import shutil
 
 import pandas as pd
 import pytest
@@ -81,6 +82,21 @@ def test_a_table_is_measured_again_with_it(scans, command):
             ssim.append(pd.read_csv(f"{data}.csv")["ssim"])
             keep(scans)
         assert (ssim[0] != ssim[1]).all() == again
+
+
+def test_a_copy_elsewhere_is_measured_again_in_the_table_of_what_was_tuned(scans):
+    """A slice is known by what it is, and its weight by where it lies."""
+    shutil.rmtree("others")
+    shutil.copytree("scans", "others")
+    keep(scans)
+    ssim = {}
+    for data, table in (("scans", "one"), ("others", "one"), ("others", "two"), ("scans", "one")):
+        assert main(["evaluate", "tv", "--data", data, "--table", f"{table}.csv"]) == 0
+        rows = pd.read_csv(f"{table}.csv")
+        assert len(rows) == 2
+        ssim.setdefault((data, table), rows["ssim"].tolist())
+    assert ssim["scans", "one"] != ssim["others", "one"] == ssim["others", "two"]
+    assert rows["ssim"].tolist() == ssim["scans", "one"]
 
 
 def test_attacks_run_with_it_and_refuse_a_table_of_another(scans, capsys):

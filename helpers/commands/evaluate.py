@@ -3,12 +3,14 @@
 Scores every method on the same slices under the same masks and writes one row a slice to --table, which is
 resumable: rows that it has already are kept and not measured again, but for those of methods that have changed since
 (other weights, another lambda, another file). Beside it a .json says where it comes from and what it depends on; a
-table of another profile or version is refused. A slice on which a method fails is lost for it and said at the end, with
-exit code 1; with --limit also one on which it hangs or ends its process.
+table of another profile or version is refused. The summary is of these slices alone, with a row for each of --data. A
+slice on which a method fails is lost for it and said at the end, with exit code 1; with --limit also one on which it
+hangs or ends its process.
 Example: python -m helpers evaluate wavelet tv my_package.my_module:reconstruct --data knee --volumes 20
 """
 
 import argparse
+import math
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,13 +18,14 @@ from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
 
+import pandas as pd
 from tqdm import tqdm
 
 from helpers import __version__, methods, stats
 from helpers.commands import _outputs, show, told
 from helpers.commands._inputs import COUNT, EACH_ONCE, SEED, add_workers, usable
 from helpers.data import DRAWN, Slice, all_filled, open_data
-from helpers.errors import BadInput
+from helpers.errors import BadInput, say_once
 from helpers.experiments import evaluate
 from helpers.experiments.provenance import provenance
 from helpers.experiments.tables import Table
@@ -57,25 +60,27 @@ def run(args: argparse.Namespace) -> int:
     for name in args.methods:
         methods.load(name)  # what is wrong with a name is said before anything is measured
     table, opened = known(args), opened_data(args)
-    scored: set[str] = set()
+    met: dict[str, list[str]] = {data: [] for data in args.data}
     lost: dict[str, list[str]] = {}
     with tqdm(desc="slices", total=sum(map(len, opened.values()))) as bar:
-        work = pieces(args, opened, table, scored, bar)
+        work = pieces(args, opened, table, met, bar)
         for _, (rows, wrong) in Workers.of(args).results(partial(one, args.device), work):
             for row in rows:
                 table.add([row])
             for name, sentence in wrong:
                 lost.setdefault(name, []).append(sentence)
     table.finish(ordered=True)
-    if without := [data for data in args.data if data not in scored]:
+    if without := [data for data in args.data if not met[data]]:
         raise BadInput(f"nothing to score: no slice of {', '.join(without)} has a target")
-    have = table.rows["method"].value_counts().reindex(args.methods, fill_value=0)
+    here = table.of({identity for each in met.values() for identity in each})
+    have = here["method"].value_counts().reindex(args.methods, fill_value=0)
     code = told(lost, {name: len(each) + have[name] for name, each in lost.items()}, have.sum())
-    for sentence in evaluate.worse_than_nothing(table.rows):
+    rows = pd.concat([here[here["identity"].isin(each)].assign(data=data) for data, each in met.items()])
+    for sentence in evaluate.worse_than_nothing(rows):
         print(sentence, file=sys.stderr)
     place = {name: number for number, name in enumerate(args.methods)}  # others, which the table has too, come last
-    rows = table.rows.sort_values("method", key=lambda name: name.map(place), kind="stable")
-    show(stats.summary(rows, ["source", "method"]).to_dict("records"), args.json)
+    rows = rows.sort_values("method", key=lambda name: name.map(place), kind="stable")
+    show(stats.summary(rows, ["data", "source", "method"]).to_dict("records"), args.json)
     return code
 
 
@@ -90,14 +95,14 @@ def opened_data(args: argparse.Namespace) -> dict[str, Sequence[Slice]]:
 
 
 def pieces(
-    args: argparse.Namespace, opened: Mapping[str, Sequence[Slice]], table: Table, scored: set[str], bar: tqdm
+    args: argparse.Namespace, opened: Mapping[str, Sequence[Slice]], table: Table, met: dict[str, list[str]], bar: tqdm
 ) -> Iterator[tuple[None, tuple]]:
     """Slices of one volume and size that have a target, as many as --batch, and what is not measured of all of them.
 
-    Each slice is read once. scored: gets the names of data of which a slice has a target; bar: of the slices that were
-    looked at.
+    Each slice is read once. met: gets the identities of those that have a target, by the name of their data; bar: of
+    the slices that were looked at.
     """
-    for _, alike in groupby(wanted(args, opened, table, scored, bar), key=_alike):
+    for _, alike in groupby(wanted(args, opened, table, met, bar), key=_alike):
         while some := list(islice(alike, args.batch)):
             yield None, ([item for item, _ in some], some[0][1])
 
@@ -115,22 +120,46 @@ def _alike(piece: tuple[Slice, list]) -> tuple:
 
 
 def wanted(
-    args: argparse.Namespace, opened: Mapping[str, Sequence[Slice]], table: Table, scored: set[str], bar: tqdm
+    args: argparse.Namespace, opened: Mapping[str, Sequence[Slice]], table: Table, met: dict[str, list[str]], bar: tqdm
 ) -> Iterator[tuple[Slice, list[tuple[str, int]]]]:
-    """Every slice that has a target, and what is not measured of it: method and seed."""
+    """Every slice that has a target, and what is not measured of it: method and seed.
+
+    Under a mask of its own a slice is measured once, by the first seed, and anew what was made with another weight.
+    """
     have = table.have
+    first = {key[:2]: key[2] for key in have}
+    weights = table.rows.set_index(KEYS)["lam"].dropna().to_dict() if "lam" in table.rows else {}
     for data, slices in opened.items():
         for item in all_filled(slices):
             bar.update()
             if item.target is None:
                 continue
-            scored.add(data)
+            met[data].append(item.identity)
             table.volume(item.volume, item.number, item.identity)  # refuses what cannot stand beside its rows
-            left = [(name, seed) for name in args.methods for seed in args.seed]
-            left = [(name, seed) for name, seed in left if (name, item.identity, seed) not in have]
-            have |= {(name, item.identity, seed) for name, seed in left}
+            keys = [(name, item.identity, seed) for name in args.methods for seed in args.seed]
+            if item.mask is not None:
+                names = [(name, item.identity) for name in args.methods]
+                keys = [(*each, first.get(each, args.seed[0])) for each in names]
+                if len(args.seed) > 1:
+                    say_once(f"{data} has masks of its own, under which it is measured once, whatever the --seed")
+            for key in [each for each in keys if each in have and each in weights]:
+                if not math.isclose(weights[key], weight(key[0], item)["lam"], rel_tol=1e-5):
+                    say_once(f"rows of {key[0]} in {table.path} that another weight made are measured again")
+                    table.drop((table.rows[KEYS] == list(key)).all(axis=1))
+                    have.remove(key)
+            left = [(name, seed) for name, identity, seed in keys if (name, identity, seed) not in have]
+            have |= set(keys)
             if left:
                 yield item, left
+
+
+def weight(name: str, item: Slice) -> dict[str, float]:
+    """As a column of a table, the weight with which a method runs on a scan; none of others, and of drawn slices.
+
+    The weights of a drawn slice are those of its source; a scan may have a copy, of which another one was found.
+    """
+    entry = methods.REGISTRY.get(name)
+    return {"lam": methods.tuned(name, item)["lam"]} if item.path and entry and entry.weight else {}
 
 
 def one(
@@ -151,7 +180,7 @@ def one(
             return []
 
     for name, seed in left:
-        rows += [row | {"seed": seed} for row in measured(items, name, seed)]
+        rows += [row | {"seed": seed} | weight(name, items[0]) for row in measured(items, name, seed)]
     return rows, lost
 
 

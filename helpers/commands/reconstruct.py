@@ -4,14 +4,15 @@ FILE is a volume in fastMRI's HDF5 layout, an ISMRMRD scan of mridata.org, or a 
 is undersampled by a mask and its image scored against the full data; a file that is undersampled is reconstructed
 under its own mask, and scored where it carries a reference. Regularization weights are those tuned on drawings of
 the file's anatomy, on the file or its folder where `tune` has found one for these, or on --tuned-on.
-A slice on which the method fails is lost and said at the end, with exit code 1.
+A slice on which the method fails is lost and said at the end, with exit code 1. --out keeps every image at the number
+of its slice, and zeros where there is no image. The mask is that of `evaluate`, of the volume and the seed.
 Example: python -m helpers reconstruct brain.h5 --method wavelet --seed 0 1 2 3 4 --json
 """
 
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import h5py
@@ -26,7 +27,7 @@ from helpers import methods
 from helpers.commands import _outputs, show, told
 from helpers.commands._inputs import EACH_ONCE, INDEX, SEED, positive, scans, usable, wanted
 from helpers.data import Slice, filled
-from helpers.errors import BadInput
+from helpers.errors import BadInput, say_once
 from helpers.experiments import evaluate
 from helpers.files import written_aside
 from helpers.mri import masks, metrics
@@ -56,7 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="limit of an un-trained fit, which then gives its best image so far (default: none)",
     )
     parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
-    parser.add_argument("--out", type=Path, metavar="OUT.h5", help="write images as fastMRI takes submissions")
+    parser.add_argument(
+        "--out", type=Path, metavar="OUT.h5", help="write images as fastMRI takes submissions, by number"
+    )
     parser.add_argument("--png", type=Path, metavar="OUT.png", help="write the images side by side, in gray")
     parser.add_argument("--json", action="store_true", help="print one JSON object an image")
 
@@ -71,15 +74,16 @@ def run(args: argparse.Namespace) -> int:
     if args.out and len({data.places[index][0] for data, index in work}) > 1:
         raise BadInput("--out holds one volume; give one FILE")
     _outputs.check({"--out": args.out, "--png": args.png}, {data.places[index][0] for data, index in work})
-    images: list[Tensor] = []
+    images: list[tuple[int, Tensor]] = []
     kept = images.append if args.out or args.png else lambda image: None
     lost: dict[str, list[str]] = {}
     came = show(rows(args, work, device, kept, lost), args.json)
     code = told(lost, {args.method: len(work)}, came)
     if args.out:
-        write_images(args.out, images)
+        whole = max(number for data, _ in work for _, number in data.places) + 1
+        write_images(args.out, dict(images), whole)
     if args.png:
-        write_picture(args.png, images)
+        write_picture(args.png, [image for _, image in images])
     return code
 
 
@@ -95,14 +99,14 @@ def fitted(args: argparse.Namespace) -> dict:
 def rows(
     args: argparse.Namespace, work: list, device: torch.device, keep: Callable, lost: dict[str, list[str]]
 ) -> Iterator[dict]:
-    """Reconstruct: one row an image, and each image to `keep`; why a slice is lost goes to `lost`."""
+    """Reconstruct: one row an image; number and image go to `keep`, why a slice is lost goes to `lost`."""
     total = len(work) * len(args.seed)
     with tqdm(total=total, desc=args.method, unit="image", disable=total < 2) as progress:
         for data, index, item in filled(work):
             path, shape = data.places[index][0], data.image_shape(index)
             try:
                 for image, row in reconstructed(args, path, item.to(device), shape):
-                    keep(image)
+                    keep((item.number, image))
                     progress.update()
                     yield row
             except BadInput as error:
@@ -119,9 +123,9 @@ def reconstructed(
         tqdm.write(words, file=sys.stderr)
     method = methods.load(args.method, args.tuned_on or item, **fitted(args))
     for seed in args.seed if item.mask is None else [None]:
-        mask = item.mask if seed is None else drawn(args, item, seed)
+        mask = evaluate.mask_of(item, args.mask or "random", args.acceleration, args.center_fraction, seed)
         start = time.perf_counter()
-        image = evaluate.reconstruct(method, item, mask.to(item.kspace.device)).cpu()
+        image = evaluate.reconstruct(method, item, mask).cpu()
         seconds = time.perf_counter() - start
         image = center_crop(image, shape)
         scores = dict.fromkeys(SCORES) if item.target is None else metrics.scores(image, item.target)
@@ -147,17 +151,19 @@ def check_mask(kind: str | None, item: Slice) -> None:
         raise BadInput("the file is undersampled and cannot be measured under another mask; leave --mask out")
 
 
-def drawn(args: argparse.Namespace, item: Slice, seed: int) -> Tensor:
-    """The mask that the arguments ask for, the same for all slices of a volume."""
-    shape = tuple(item.kspace.shape[-2:])
-    return masks.mask(args.mask or "random", shape, args.acceleration, args.center_fraction, seed)
+def write_images(path: Path, images: Mapping[int, Tensor], whole: int) -> None:
+    """Write images of one volume as fastMRI takes submissions: `reconstruction` (slice, y, x) float32.
 
-
-def write_images(path: Path, images: list[Tensor]) -> None:
-    """Write images of one volume as fastMRI takes submissions: `reconstruction` (slice, y, x) float32."""
+    images: by the number of their slice, of which the volume has so many: those without an image are zero, as is said.
+    """
+    shape = next(iter(images.values())).shape
     with written_aside(path) as part, h5py.File(part, "w") as file:
         file.attrs[_outputs.MARK] = _outputs.MAKER
-        file["reconstruction"] = torch.stack(images).numpy().astype(np.float32)
+        written = file.create_dataset("reconstruction", (whole, *shape), np.float32, chunks=(1, *shape))
+        for number, image in images.items():
+            written[number] = image.numpy()
+    if len(images) < whole:
+        say_once(f"{path}: zero, for want of an image, are {whole - len(images)} of its {whole} slices")
 
 
 def write_picture(path: Path, images: list[Tensor]) -> None:

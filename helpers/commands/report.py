@@ -21,7 +21,7 @@ from helpers.commands import _outputs
 from helpers.commands._inputs import SEED, add_workers, usable
 from helpers.errors import BadInput
 from helpers.experiments import notebooks, report
-from helpers.experiments.provenance import provenance
+from helpers.experiments.provenance import contents, provenance
 from helpers.experiments.tables import plain
 from helpers.files import claimed, written_aside
 from helpers.findings import audit, cards, reported
@@ -112,6 +112,7 @@ def _identity(args: argparse.Namespace) -> dict:
     """What a report is of: all of its tables are measured with it, or belong to another report."""
     found = {"method": args.method, "file": methods.depends(args.method), "data": _data(args)}
     found |= {"size": "quick" if args.quick else "whole", "profile": args.profile, "seed": args.seed}
+    found |= {"scans": scans} if (scans := contents(args.data or "")) else {}
     return plain(found | {"version": __version__})
 
 
@@ -125,7 +126,8 @@ def _check_folder(args: argparse.Namespace) -> None:
     before = json.loads(mark.read_text("utf8")).get("of", {})
     for key, value in now.items():
         if before.get(key) != value:
-            other = "another version of the method" if key == "file" else f"{key} {before.get(key)}"
+            known = {"file": "another version of the method", "scans": f"{args.data} before scans changed there"}
+            other = known.get(key, f"{key} {before.get(key)}")
             raise BadInput(f"{args.out} holds a report of {other}, and tables of two would mix; give another --out")
 
 

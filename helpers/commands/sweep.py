@@ -2,13 +2,15 @@
 
 Every run has a row in OUT/sweep.csv, with the numbers that the notebook tells, and its executed copy in OUT/runs; one
 that fails keeps its traceback in OUT/failed, is listed, and is tried again at the next start; finished ones are
-skipped. OUT/index.html shows all runs side by side. --jobs runs go at a time, or those of a dask cluster.
+skipped, unless a file, a folder of scans or a method that their parameters name has changed. OUT/index.html shows all
+runs side by side. --jobs runs go at a time, or those of a dask cluster.
 Example: python -m helpers sweep book/sparsity.ipynb -p acceleration=4,8 -p seed=0,1 -p profile=smoke --out sweep
 """
 
 import argparse
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from helpers import __version__
@@ -56,15 +58,27 @@ def run(args: argparse.Namespace) -> int:
     table = Table(table_at, sweeps.KEYS, made, depends, numbers=())  # a parameter is what its notebook makes of it
     if len(table.rows):
         table.drop(table.rows["state"] == sweeps.FAILED)
-    work = [((sweeps.key(parameters),), (notebook, folder, parameters)) for parameters in grid]
+    named = {sweeps.key(parameters): sweeps.named(notebook, parameters) for parameters in grid}
+    forget(table, named)
+    work = [((run,), (notebook, folder, parameters, named[run])) for run, parameters in zip(named, grid, strict=True)]
     rows = measured(table, work, one, Workers.of(args))
     with written_aside(args.out / "index.html") as part:
         part.write_text(sweeps.page(notebook, folder, rows), "utf8")
     failed = rows[rows["state"] == sweeps.FAILED]
     for row in failed.to_dict("records"):
         print(f"{args.out}/failed/{row['run']}.ipynb: {row['message']}", file=sys.stderr)
-    show(rows.to_dict("records"), args.json)
+    show(rows.drop(columns=sweeps.NAMED, errors="ignore").to_dict("records"), args.json)
     return 1 if len(failed) else 0
+
+
+def forget(table: Table, named: Mapping[str, str]) -> None:
+    """Forget runs whose parameters name what has changed since; named: what it is now, by run."""
+    before = table.rows.reindex(columns=[sweeps.NAMED])[sweeps.NAMED].astype(object).fillna("")
+    stale = before != table.rows["run"].map(named).fillna(before)  # other runs are not asked for
+    if stale.any():
+        words = f"{stale.sum()} runs of {table.path} are made anew: what their parameters name may have changed"
+        print(words, file=sys.stderr)
+        table.drop(stale)
 
 
 def one(arguments: tuple[Path, Path, dict]) -> list[dict]:

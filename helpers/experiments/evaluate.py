@@ -131,17 +131,18 @@ def rows(
 
 
 def worse_than_nothing(found: pd.DataFrame) -> list[str]:
-    """A sentence for each method and source that falls below zero-filled in PSNR on some of the slices.
+    """A sentence for each method and each of the data on some slices of which it falls below zero-filled in PSNR.
 
-    found: tidy, rows of `measure`. SSIM hardly shows a few pixels that are far too bright; PSNR does.
+    found: tidy, rows of `measure`, with a column `data`: what they are of. SSIM hardly shows a few pixels that are far
+    too bright; PSNR does.
     """
     sentences = []
-    for (source, method), group in found.groupby(["source", "method"], sort=False):
+    for (data, method), group in found.groupby(["data", "method"], sort=False):
         gain = group["psnr"] - group["psnr_zero_filled"]
         if (gain < 0).any():
             worst = group.loc[gain.idxmin()]
             sentences.append(
-                f"{method} falls below zero-filled in PSNR on {(gain < 0).sum()} of {len(group)} slices of {source}, by"
+                f"{method} falls below zero-filled in PSNR on {(gain < 0).sum()} of {len(group)} slices of {data}, by"
                 f" {-gain.min():.1f} dB on {worst['volume']}:{worst['slice']}; look at its images"
             )
     return sentences

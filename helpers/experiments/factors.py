@@ -1,6 +1,7 @@
 """One thing at a time: what each factor that scans differ in costs each method, all else equal."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 import pandas as pd
 import torch
@@ -23,19 +24,22 @@ def rows(item: Slice, factor: str, name: str, seed: int = 0) -> Iterator[dict]:
     """One method on one slice at every level of one factor: a row a level, columns of `evaluate.measure` beside it.
 
     Masks are drawn for the volume, and are the same for all levels that leave the mask and the number of lines as they
-    are. A level that this slice cannot have, such as an acceleration that its center alone exceeds, has no row. level:
-    in words; drop: what SSIM loses from the usual level to it. BadInput for an unknown factor, and for a slice with a
-    mask of its own.
+    are. A level that this slice cannot have, such as an acceleration that its center alone exceeds, has no row, and a
+    factor of which it has one level alone, such as a share of one coil, none at all. level: in words; drop: what SSIM
+    loses from the usual level to it. BadInput for an unknown factor, and for a slice with a mask of its own.
     """
     known(factor)
     undrawn(item)
-    method, found = methods.load(name, item), {}
+    method, seen = methods.load(name, item), {}
     for level in FACTORS[factor].levels:
-        try:
-            changed, mask = FACTORS[factor].change(item, level, seed)
-        except BadInput:
-            continue
-        found[level] = evaluate.measure(name, method, changed, mask) | {"identity": item.identity}
+        with suppress(BadInput):
+            seen[level] = FACTORS[factor].change(item, level, seed)
+    if len(seen) < 2:  # nothing to compare
+        return
+    found = {
+        level: evaluate.measure(name, method, changed, mask) | {"identity": item.identity}
+        for level, (changed, mask) in seen.items()
+    }
     usual = found.get(FACTORS[factor].usual, {}).get("ssim", float("nan"))
     for level, row in found.items():
         yield {"factor": factor, "level": in_words(level)} | row | {"drop": usual - row["ssim"]}

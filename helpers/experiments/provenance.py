@@ -1,5 +1,6 @@
-"""Where a number comes from: the command that made it, its seed, commit, versions, and the machine."""
+"""Where a number comes from: the command that made it, its seed, commit, versions, the machine, and the scans read."""
 
+import os
 import platform
 import subprocess
 from contextlib import suppress
@@ -9,6 +10,11 @@ from pathlib import Path
 import torch
 
 from helpers import __version__
+from helpers.data import DRAWN, FOLDERS
+from helpers.data.boxes import beside
+from helpers.data.hdf5 import listed
+from helpers.data.slice import checksum
+from helpers.errors import BadInput
 from helpers.places import CHECKOUT, ROOT
 
 PACKAGES = ("torch", "numpy", "scipy", "PyWavelets", "sigpy", "fastmri", "scikit-image")
@@ -28,6 +34,21 @@ def provenance(command: str, seed: int | list[int], n: int, device: str = "cpu")
         "processor": processor(),
         "versions": versions(),
     }
+
+
+def contents(name: str) -> str:
+    """Twelve digits that change where what is read of a file, or of a folder of scans, does; "" where there is none.
+
+    Of names, sizes and times of change: of the file, or the scans, and of tables of boxes beside them.
+    """
+    if name in DRAWN or not os.path.exists(name):
+        return ""
+    path = Path(name)
+    files = [path] if path.is_file() else [scan for each in ("", *FOLDERS.values()) for scan in listed(path / each)]
+    with suppress(BadInput):  # of a table that is no sound one of boxes, which whoever reads it says
+        files += {table for scan in {each.parent: each for each in files}.values() for table in beside(scan)}
+    told = sorted({(each.name, each.stat().st_size, each.stat().st_mtime_ns) for each in files})
+    return checksum(repr(told)) if told else ""
 
 
 def versions() -> dict[str, str]:

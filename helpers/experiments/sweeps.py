@@ -7,15 +7,20 @@ import json
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import chdir
 from itertools import product
 from pathlib import Path
 
 import pandas as pd
 
+from helpers import methods
+from helpers.data.slice import checksum
 from helpers.errors import BadInput
 from helpers.experiments import notebooks
+from helpers.experiments.provenance import contents
 
 KEYS = ["run"]
+NAMED = "named"  # the column of `named`
 TRIES = 3  # of a run whose kernel dies
 FAILED, DONE = "failed", "done"
 
@@ -84,11 +89,24 @@ def digest(notebook: Path) -> str:
     return hashlib.sha256(notebook.read_bytes()).hexdigest()[:12]
 
 
-def run(notebook: Path, folder: Path, parameters: dict) -> list[dict]:
+def named(notebook: Path, parameters: Mapping) -> str:
+    """Digits that change where files, folders of scans and methods do that parameters name; "" where there are none.
+
+    As the notebook reads them, which runs in its own folder.
+    """
+    words = [one for value in parameters.values() for one in (value if isinstance(value, list) else [value])]
+    words = [one for one in words if isinstance(one, str)]
+    with chdir(notebook.parent):
+        found = {one: what for one in words if (what := contents(one) or methods.depends(one, words))}
+    return checksum(json.dumps(found, sort_keys=True)) if found else ""
+
+
+def run(notebook: Path, folder: Path, parameters: dict, marks: str) -> list[dict]:
     """Execute one run; its row, with the numbers that the notebook told, or what went wrong.
 
-    The executed copy is written aside, then renamed: folder/runs/KEY.ipynb, or, with its traceback, that of a run that
-    failed: folder/failed/KEY.ipynb. A kernel that dies is given TRIES tries.
+    marks: what `named` gave for its parameters before it began. The executed copy is written aside, then renamed:
+    folder/runs/KEY.ipynb, or, with its traceback, that of a run that failed: folder/failed/KEY.ipynb. A kernel that
+    dies is given TRIES tries.
     """
     name, start = key(parameters), time.monotonic()
     done, failed = folder / "runs" / f"{name}.ipynb", folder / "failed" / f"{name}.ipynb"
@@ -96,7 +114,7 @@ def run(notebook: Path, folder: Path, parameters: dict) -> list[dict]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
     part, log = folder / "runs" / f"{name}.part.ipynb", folder / "runs" / f"{name}.log"
-    row = {"run": name} | {name: _cell(value) for name, value in parameters.items()}
+    row = {"run": name, NAMED: marks} | {name: _cell(value) for name, value in parameters.items()}
     wrong = ""
     for _ in range(TRIES):
         try:
@@ -123,7 +141,7 @@ def _cell(value: object) -> object:
 
 def page(notebook: Path, folder: Path, rows: pd.DataFrame) -> str:
     """The text of a page that shows all runs side by side, and needs no network: a table, and every picture of each."""
-    columns = [name for name in rows if name not in ("run", "message")]
+    columns = [name for name in rows if name not in ("run", "message", NAMED)]
     head = "".join(f"<th>{html.escape(name)}</th>" for name in [*columns, "notebook"])
     body, shown = [], []
     for row in rows.to_dict("records"):

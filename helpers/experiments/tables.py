@@ -13,14 +13,14 @@ from weakref import finalize
 import pandas as pd
 from tqdm import tqdm
 
-from helpers.errors import BadInput
+from helpers.errors import BadInput, say_once
 from helpers.experiments.workers import Workers
 from helpers.files import claimed, written_aside
 from helpers.mri import metrics
 
 OF_A_SLICE = ["volume", "slice"]
 WHERE = ("device", "threads", "commit", "processor", "versions")  # of a provenance: where and by what was measured
-TEXT = ("volume", "identity", "run", "method", "family", "variant", "made_for", "attacked", "label")
+TEXT = ("volume", "identity", "run", "named", "method", "family", "variant", "made_for", "attacked", "label")
 NUMBERS = ("slice", "seed", "lam", "eps", "snr", "psnr_zero_filled", "acceleration", "seconds")
 
 
@@ -141,6 +141,15 @@ class Table:
             )
         return name
 
+    def of(self, identities: Collection[str]) -> pd.DataFrame:
+        """The rows of these slices alone; where others, which are not among them, have the name of theirs, is said."""
+        here = self.rows["identity"].isin(identities)
+        rows, others = self.rows[here], set(self.rows.loc[~here, "volume"]) - set(self.rows.loc[here, "volume"])
+        for volume, identity in rows.drop_duplicates("volume")[["volume", "identity"]].itertuples(index=False):
+            if (name := volume.removesuffix(f"-{_origin(identity)}")) in others:
+                say_once(f"{self.path} keeps rows of another {name}, not counted here; a new --table is without them")
+        return rows
+
     def place(self, key: Sequence) -> str:
         """Volume and slice of what a key names, in words; empty where it names none."""
         known = {identity: f"{volume}, slice {number}: " for (volume, number), identity in self._slices.items()}
@@ -208,7 +217,8 @@ def measured(
     """The rows of all pieces of work, sorted by their keys; those that the table has already are not measured again.
 
     work: (key, arguments), key the values of the keys of the table; function: arguments to rows. A piece on which it
-    raises BadInput is lost, as is said at the end, and the rest goes on; raised is the first where all are.
+    raises BadInput is lost, as is said at the end, and the rest goes on; raised is the first where all are, or that
+    there are no rows. Of slices, the rows are of those in the work, whatever others the table has.
     """
     have, work = table.have, list(work)
     table.made_by([key for key, _ in work])
@@ -229,7 +239,12 @@ def measured(
         print(words, file=sys.stderr)
     if have == {key for key, _ in work}:  # this command makes it, whoever began it
         table.keep()
-    return table.rows.reset_index(drop=True)
+    if work and not len(table.rows):
+        raise BadInput("nothing of what was asked for can be measured on these slices")
+    if "identity" not in table.keys:
+        return table.rows.reset_index(drop=True)
+    place = table.keys.index("identity")
+    return table.of({key[place] for key, _ in work}).reset_index(drop=True)
 
 
 def _kept(function: Callable[[tuple], list[dict]], arguments: tuple) -> tuple[list[dict], str]:

@@ -30,10 +30,10 @@ KEYS = ["protocol", "identity"]  # what is measured in one piece: what is found 
 
 def held_out(data: str, size: str, count: int, acquisition: str) -> list[Slice]:
     """The middle slices of the first held-out volumes of an acquisition, one a volume, at most count; "" is any."""
-    found: dict[str, Slice] = {}
+    found: dict[tuple[str, str], Slice] = {}  # scan.h5 and scan.hdf5 are two
     for item in open_data(data, profile=profile(size), split="test", volumes=8 * count, slices=1):
         if acquisition in (item.acquisition, "") and item.target is not None:
-            found.setdefault(item.volume, item)
+            found.setdefault((item.volume, item.origin), item)
         if len(found) == count:
             break
     return list(found.values())

@@ -13,6 +13,8 @@ from helpers.mri.metrics import WINDOW
 from helpers.mri.noise import noise_level, recorded
 from helpers.mri.rss import rss
 
+OFF = 0.1  # that a share of the coils may be from the one asked for: they are counted in whole ones
+
 
 def noisier(item: Slice, factor: float, seed: int = 0) -> Slice:
     """The slice with `factor` times the noise that it has; 1 changes nothing, to the bit.
@@ -38,12 +40,14 @@ def noisier(item: Slice, factor: float, seed: int = 0) -> Slice:
 def with_coils(item: Slice, share: float) -> Slice:
     """The slice as a share of its coils saw it, evenly spaced, with the reference that they give.
 
-    The number is rounded, and 1 at least. BadInput for a share that is none.
+    The number is rounded, and 1 at least. BadInput for a share that is none, or that so few coils have not by OFF.
     """
     if not 0 < share <= 1:
         raise BadInput(f"a share of the coils is above 0 and at most 1, not {share:g}")
     coils = len(item.kspace)
     kept = max(1, round(share * coils))
+    if abs(kept - share * coils) > OFF * coils:
+        raise BadInput(f"{item.id} has too few coils for a share of {share:g}: {coils}")
     if kept == coils:
         return item
     chosen = (torch.arange(kept) * coils) // kept
