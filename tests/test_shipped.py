@@ -50,7 +50,7 @@ OLDER = {
 }
 
 
-LEVELS = ("hidden", "heat_maps", "speed")  # whose rows of l1-wavelet are of a transform with one level less
+LEVELS = ("heat_maps", "speed")  # whose rows of l1-wavelet are of a transform with one level less
 
 
 def names(root) -> set[str]:

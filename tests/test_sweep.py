@@ -97,10 +97,13 @@ def test_a_run_is_made_anew_where_what_its_parameters_name_has_changed(here, cap
     """A folder of scans, or a module beside the notebook: the numbers of what was there before are not its own."""
     place = here / "scans" / "multicoil_test"
     place.mkdir(parents=True)
-    (here / "mine.py").write_text("def reconstruct(kspace, mask): ...\n")
+    (here / "named_by_a_sweep.py").write_text("def reconstruct(kspace, mask): ...\n")
     changes = [
         ("scans", lambda: (place / "scan.h5").write_bytes(b"one")),
-        ("mine:reconstruct", lambda: (here / "mine.py").write_text("def reconstruct(kspace, mask): return 0\n")),
+        (
+            "named_by_a_sweep:reconstruct",
+            lambda: (here / "named_by_a_sweep.py").write_text("def reconstruct(kspace, mask): return 0\n"),
+        ),
     ]
     for value, change in changes:
         command = ["sweep", "note.ipynb", "-p", f"b={value},y", "--out", value.replace(":", "-"), "--json"]
