@@ -127,7 +127,7 @@ def wanted(
     Under a mask of its own a slice is measured once, by the first seed, and anew what was made with another weight.
     """
     have = table.have
-    first = {key[:2]: key[2] for key in have}
+    first = {key[:2]: key[2] for key in sorted(have, reverse=True)}
     weights = table.rows.set_index(KEYS)["lam"].dropna().to_dict() if "lam" in table.rows else {}
     for data, slices in opened.items():
         for item in all_filled(slices):

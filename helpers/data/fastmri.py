@@ -6,7 +6,6 @@ import re
 import xml.etree.ElementTree as etree
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -18,6 +17,7 @@ from torch import Tensor
 from helpers.data import boxes as annotations
 from helpers.data.hdf5 import dataset, listed, opened, text
 from helpers.data.mrd_header import ANATOMIES, named, spaces, within
+from helpers.data.references import say_of_reference, stated_peak
 from helpers.data.slice import Box, Slice, checksum
 from helpers.data.stored import (
     LARGEST,
@@ -35,9 +35,6 @@ from helpers.files import written_aside
 from helpers.mri.fourier import center_crop, ifft2c
 from helpers.mri.rss import rss
 
-PEAK = 1e-3  # by which a maximum that a file states may differ from that of its references, being rounded
-UNLIKE = 0.1  # of its norm, by which a reference differs from the RSS of its k-space only if it is another image
-APART = 10.0  # times that the norms of an image and of its k-space differ only where their units do
 SOURCES = {*ANATOMIES, "stanford", "unknown"}
 SEQUENCES = {"knee": r"(COR|SAG|AX)PD(FS)?(_FBK\w*)?|CUBE", "brain": "AX(T1|T2|FLAIR)(PRE|POST)?"}  # of fastMRI's names
 
@@ -250,9 +247,9 @@ def _read(volume: Volume, number: int, boxes: tuple[Box, ...]) -> Slice:
         target = torch.from_numpy(reference.astype(np.float32))
         if not torch.isfinite(target).all() or not 1 / LARGEST < target.max() < LARGEST:
             raise BadInput(f"{item}: reconstruction_rss is empty or not finite; remove it to have it computed")
-        peak = _peak(peak, path)
+        peak = stated_peak(peak, path)
         target = center_crop(target, volume.shape).contiguous()
-        _say_of_reference(target, computed, kspace, volume)
+        say_of_reference(target, computed, kspace, volume.stored, path)
     else:
         peak, target = None, computed
     if snr.dtype.kind not in "fiu" or snr.size not in (1, volume.count):
@@ -281,45 +278,6 @@ def _origin(kspace: h5py.Dataset) -> str:
     found = (kspace[count // 2, coil, rows // 2].astype(np.complex64) for coil in range(coils))
     row = next(filter(np.any, found), np.zeros(columns, np.complex64))
     return checksum(str(kspace.shape), row.tobytes().hex())
-
-
-def _peak(told: float, path: Path) -> float | None:
-    """The maximum that a file states, if it is that of its references; else theirs. None where it states none."""
-    if not np.isfinite(told):
-        return None
-    brightest = _brightest(path, path.stat().st_mtime_ns)
-    if abs(told - brightest) <= PEAK * brightest:
-        return told
-    say_once(f"{path}: its attribute max, {told:.3g}, is not that of its references, {brightest:.3g}, which is taken")
-    return brightest if brightest < LARGEST else None
-
-
-@lru_cache(maxsize=16)
-def _brightest(path: Path, modified: int) -> float:
-    """The maximum of the references of a file; `modified` keys the cache."""
-    with opened(path) as file:
-        return float(np.fmax.reduce([np.fmax.reduce(each, axis=None) for each in file["reconstruction_rss"]]))
-
-
-def _say_of_reference(target: Tensor, computed: Tensor | None, kspace: Tensor, volume: Volume) -> None:
-    """Say where a reference is not an image of its k-space, as far as that shows: `computed` is known where it is full.
-
-    Both are cropped, to (y, x). fastMRI's references are the RSS of full k-space, to rounding.
-    """
-    path = volume.path
-    if volume.stored != volume.shape:
-        say_once(
-            f"{path}: its references, of {' x '.join(map(str, volume.stored))}, are larger than its k-space; what is"
-            f" scored by is their middle, of {' x '.join(map(str, volume.shape))}"
-        )
-    ratio = float(target.norm() / kspace.norm())  # in one unit, a little below 1
-    if not 1 / APART < ratio < APART:
-        say_once(f"{path}: its reference is {ratio:.0e} times its k-space; scores mean nothing unless one is rescaled")
-    elif computed is not None and (computed - target).norm() > UNLIKE * target.norm():
-        say_once(
-            f"{path}: its reference is not the RSS of its k-space, but turned, moved, rescaled or of another kind;"
-            " scores mean nothing unless that is meant; remove reconstruction_rss to have it computed"
-        )
 
 
 def _number(value: object) -> float:
