@@ -21,6 +21,7 @@ from helpers.mri.rss import rss
 from helpers.profiles import profile
 from helpers.untrained.fit import fit
 from helpers.untrained.generators import GENERATORS
+from helpers.untrained.precision import pays
 from helpers.untrained.problem import OCCUPIED, Problem, Settings, occupied_rows
 from helpers.untrained.recipes import FITS, PUBLISHED
 from helpers.untrained.side_by_side import SideBySide
@@ -117,7 +118,32 @@ def test_rows_of_nothing_but_noise_are_left_out():
 # fits
 
 
-def test_the_same_seed_gives_the_same_image_bit_for_bit():
+@pytest.mark.parametrize(
+    ("processor", "quick"),
+    [
+        ({"cpu_name": "Intel Xeon", "avx512_bf16": True, "amx_bf16": True}, True),
+        ({"cpu_name": "Intel Xeon", "avx512_bf16": True, "amx_bf16": False}, False),
+        ({"cpu_name": "AMD EPYC", "avx512_bf16": True, "amx_bf16": False}, True),
+        ({"cpu_name": "AMD Ryzen", "avx512_bf16": False, "amx_bf16": False}, False),
+        ({"architecture": "aarch64"}, False),
+    ],
+)
+def test_convolutions_are_in_bfloat16_where_the_processor_multiplies_it_by_itself(processor, quick):
+    assert pays(torch.device("cpu"), processor) == quick
+    assert pays(torch.device("cuda"), processor)
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_bfloat16_is_left_where_it_does_not_pay(monkeypatch, quick):
+    monkeypatch.setattr("helpers.untrained.fit.pays", lambda device: quick)
+    kspace, mask = scan()
+    low, full = (fit(kspace, mask, replace(SMALL, precision=each, steps=3)).image for each in ("bfloat16", "float32"))
+    assert torch.equal(low, full) != quick
+    assert (low - full).norm() < 0.05 * full.norm()  # a product of numbers of 8 bits is off by 2**-8, three steps of it
+
+
+def test_the_same_seed_gives_the_same_image_bit_for_bit(monkeypatch):
+    monkeypatch.setattr("helpers.untrained.fit.pays", lambda device: True)
     kspace, mask = scan()
     for settings in (SMALL, replace(SMALL, precision="bfloat16"), COILS):
         one, two, other = (fit(kspace, mask, replace(settings, steps=12), seed=seed).image for seed in (0, 0, 1))

@@ -43,7 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", default="laptop", choices=PROFILES, help="size of drawn slices (default: laptop)")
     parser.add_argument("--seed", type=SEED, default=0, help="of weights, input, held-out lines and mask (default: 0)")
     parser.add_argument("--steps", type=COUNT, help="default: the method's own")
-    parser.add_argument("--precision", choices=PRECISIONS, help="of the convolutions; default: the method's own")
+    words = "of the convolutions, bfloat16 where that is faster, or float32 all the same; default: the method's own"
+    parser.add_argument("--precision", choices=PRECISIONS, help=words)
     parser.add_argument(
         "--look", type=COUNT, default=50, help="steps between two scores, a multiple of 10 (default: 50)"
     )

@@ -24,6 +24,7 @@ from helpers.errors import BadInput
 from helpers.files import save_aside
 from helpers.mri.rss import rss
 from helpers.untrained.generators import GENERATORS
+from helpers.untrained.precision import pays
 from helpers.untrained.problem import Problem, Settings
 from helpers.untrained.side_by_side import SideBySide
 
@@ -140,9 +141,9 @@ class Fitting:
     ):
         self.problem, self.settings, self.warm, self.stop = problem, problem.settings, start is not None, stop
         self.progress, device = Progress(), problem.kspace.device
-        self.low = self.settings.precision == "bfloat16"
+        self.low = self.settings.precision == "bfloat16" and pays(device)
         if isinstance(seed, int):
-            generator = self.drawn(seed).to(device, memory_format=torch.channels_last if self.low else None)
+            generator = self.drawn(seed).to(device, memory_format=torch.channels_last)
         else:
             generator = SideBySide([self.drawn(each) for each in seed]).to(device)
         self.generator = generator

@@ -32,7 +32,7 @@ class Settings:
     consistency   weight w of the last step, min ||A x - y||^2 + w ||x - G||^2, in units of the noise power (on data in
                   the unit of `noise.scale`): the noisier y, the more G counts. 0: measured entries replace those of G
     crop          leave out rows that hold nothing but noise: a column mask leaves the readout fully sampled
-    precision     "float32" everywhere, or "bfloat16" for the convolutions
+    precision     "float32" everywhere, or "bfloat16" for the convolutions where that is faster, see `precision.pays`
     """
 
     generator: str = "convdecoder"
