@@ -174,3 +174,15 @@ def test_the_joint_attack_stands_beside_that_of_the_matrix(item):
     assert list(found.index) == [(audit.LINEAR, 0.02)]
     row = found.iloc[0]
     assert 0.5 < row["share", "joint"] < row["share", audit.OWN] <= 1.001
+
+
+def test_starts_that_disagree_are_seen(item):
+    """Ascents by APGD from elsewhere count, those through the last iterations and by PGD do not."""
+    rows = pd.DataFrame(audit.rows(item, "sense", (0.03,), steps=4))
+    before = findings.audit.checks(findings.audit.shares(rows))
+    assert (before["starts"] > 0.9).all()
+    for attack, counts in (("apgd", True), ("pgd", False), ("apgd, unrolled", False)):
+        weak = rows[(rows["attack"] == "apgd") & (rows["start"] == "noise")].assign(attack=attack, start="elsewhere")
+        weak["loss"] = weak["clean"] + 0.1 * (weak["loss"] - weak["clean"])
+        after = findings.audit.checks(findings.audit.shares(pd.concat([rows, weak])))
+        assert (after["starts"] < 0.2).all() == counts and after["starts"].equals(before["starts"]) != counts

@@ -43,6 +43,8 @@ def test_methods_that_are_close_change_places_from_mask_to_mask():
     found = drawn_to_real.orders(real)
     assert found["pairs"].sum() == 3
     assert found.loc["above .05"].tolist() == [2, 2] and found.iloc[0].tolist() == [1, 0]
+    luck = planted({"a": 0.700, "b": 0.730}, 20, 5, 0.05)  # of single scans, not of masks
+    assert drawn_to_real.orders(luck)[["pairs", "same order under every mask"]].sum().tolist() == [1, 1]
 
 
 def test_what_a_chapter_measures_says_so_and_counts_its_warnings():

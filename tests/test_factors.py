@@ -117,6 +117,16 @@ def test_the_readout_is_longer_or_shorter_and_the_image_the_same(item):
         signal.oversampled(item, 0.9)
 
 
+@pytest.mark.parametrize(("there", "high"), [(33, 33), (65, 33), (64, 33), (66, 33), (65, 32), (64, 31)])
+def test_an_odd_number_of_rows_moves_no_image(item, there, high):
+    scan = replace(item, kspace=item.kspace[:, :there])
+    scan = replace(scan, target=center_crop(images(scan), (high, high)).contiguous())
+    for times in (1, 1.25, 2, 3):
+        changed = signal.oversampled(scan, times)
+        assert changed.kspace.shape[-2] >= high
+        assert_close(scan.crop(images(changed)), scan.target, rtol=1e-4, atol=1e-5 * float(scan.target.max()))
+
+
 def test_a_field_turns_phases_alone_where_all_lines_are_there(item):
     changed = subject.off_resonance(item, 2)
     if item.anatomy == "brain":

@@ -85,6 +85,8 @@ def test_intervals_name_their_axis_and_their_n():
     (axes,) = figures.intervals(table, by="source").axes
     assert "SSIM" in axes.get_xlabel() and "n = 4 slices of 2 volumes" in axes.get_xlabel()
     assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
+    (axes,) = figures.intervals(table[(table["method"] == "a") | (table["volume"] == 0)], by="source").axes
+    assert "n = 2 to 4 slices of 1 to 2 volumes" in axes.get_xlabel()
 
 
 def test_tuning_curves_have_one_panel_a_source():
@@ -152,7 +154,7 @@ def test_data_without_references_are_shown_and_said_and_drawn_ones_take_their_pl
         del file["reconstruction_rss"]
     assert figures.referenced(str(path), small, ["zero-filled"], instead="brain") == "brain"
     said, figure, _ = shown
-    assert "scan and the other data given hold no references" in said.data
+    assert "**scan holds no reference**" in said.data
     assert figure.axes[0].images[0].get_array().shape == small.image != item.kspace.shape[-2:]
 
 

@@ -91,3 +91,9 @@ def test_few_volumes_get_no_verdict():
 def test_the_figure_of_hard_slices_marks_a_tenth():
     figure = figures.shifts.hardness(hard.marked(planted(0.05, 0.0)))
     assert "200 slices of 40 volumes" in figure.axes[1].get_title()
+
+
+def test_scans_that_say_no_snr_have_a_figure_all_the_same():
+    rows = hard.marked(planted(0.05, 0.0))
+    assert len(figures.shifts.hardness(rows.assign(snr=np.nan)).axes) == 2
+    assert len(figures.shifts.hardness(rows.assign(high_clean=rows["high_clean"].where(rows.index > 0, 0))).axes) == 3

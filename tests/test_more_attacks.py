@@ -1,5 +1,7 @@
 """Laws of the attacks that go past gradients: joint, black box, universal, in a region, by motion; what is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -18,6 +20,7 @@ from helpers.attacks.noise import noise
 from helpers.attacks.region import RegionThreat
 from helpers.attacks.universal import universal
 from helpers.attacks.unknowns import Iterate, ridge
+from helpers.attacks.worst import worst
 from helpers.data.scanner import draw_volume
 from helpers.experiments import evaluate
 from helpers.methods import l1 as methods_l1
@@ -197,3 +200,41 @@ def test_the_exact_worst_case_is_where_gradients_begin(item, scan):
     assert np.isclose(float(start.norm()), float(threat.radius), rtol=1e-4)
     assert_close(threat.starts(0, 2, start)[0], threat.stretched(start))
     assert not fft2c(start)[0].isnan().any()
+
+
+def test_a_method_without_a_gradient_is_attacked_from_what_is_known(item, scan):
+    """From a random step it would find no more than noise does; what was found before counts, too."""
+    threat = Threat(methods.load("sigpy-sense"), *scan, EPS, item.target)
+    known = worst_for_sense(item, threat)
+    begin = float(threat.loss(known))
+    for more in ((), (0.5 * known,)):
+        found = attacks_on("sigpy-sense", item, evaluations=3, known=more)["black box"](threat)
+        assert float(found.loss) >= begin * (1 - 1e-4) > float(noise(threat).loss)
+
+
+def test_the_worst_for_sense_of_a_masked_scan_knows_the_reference(item, scan):
+    """What was not measured is not in the file: the zero-filled image is no truth."""
+    y, mask = scan
+    threat = Threat(methods.load("sense"), y, mask, EPS, item.target)
+    whole, masked = (
+        float(threat.loss(worst_for_sense(each, threat))) for each in (item, replace(item, kspace=y, mask=mask))
+    )
+    clean = float(threat.loss(0 * y))
+    assert masked - clean > 0.9 * (whole - clean) > 0
+
+
+@pytest.mark.parametrize("searched", [1.0, 0.3])
+def test_a_loss_that_a_search_sees_too_large_does_not_hide_what_was_known(item, scan, searched):
+    """A search on the way to the minimum sees other losses than the method made anew, by which the worst is judged."""
+    threat = Threat(methods.load("zero-filled"), *scan, EPS, item.target)
+    large = noise(threat)
+    small = replace(large, e=large.e / 10, loss=threat.loss(large.e / 10))
+    seen = {"ascent": replace(small, loss=2 * large.loss * searched), "known": large}
+    attack, found, image = worst(
+        lambda: methods.load("zero-filled"),
+        threat,
+        {name: lambda _, each=each: each for name, each in seen.items()},
+        1.0,
+    )
+    assert attack == "known" and torch.equal(found.e, large.e)
+    assert_close(found.loss, threat.distance(image))

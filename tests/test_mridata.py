@@ -176,6 +176,9 @@ def test_mixed_folder(scan, tmp_path):
     data = open_data(tmp_path)
     assert [data[0].volume, data[-1].volume, len(data)] == ["made", "scan", 3 + X]
     assert data.image_shape(5) == (Y, Z)
+    fastmri.write_volume(tmp_path / "z.h5", made_slices())
+    whole, few = open_data(tmp_path), open_data(tmp_path, volumes=2)
+    assert [each.volume for each in few] == [whole[place].volume for place in range(len(few))], "in the same places"
 
 
 def test_bad_scans(scan, tmp_path):

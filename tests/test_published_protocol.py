@@ -186,3 +186,13 @@ def test_its_score_puts_the_clean_samples_back_into_images_of_all_coils(item, mo
     everything = torch.ones_like(mask)  # nothing is left of the fit, and of e, where all is measured
     whole = protocol.reconstruct("convdecoder", item, item.kspace + e, everything, item.kspace)
     assert torch.allclose(whole, item.crop(rss(ifft2c(item.kspace))), rtol=1e-4, atol=1e-5 * float(whole.max()))
+
+
+def test_a_mask_of_equal_rows_is_one_along_kx(item, monkeypatch):
+    monkeypatch.setattr(coil_images, "STEPS", coil_images.WARM + 2)
+    monkeypatch.setattr(
+        coil_images, "SHORT", replace(coil_images.SHORT, options={"channels": 8, "layers": 4}, precision="float32")
+    )
+    mask = protocol.mask(item)
+    flat, whole = (coil_images.attack(item.kspace, each, 0.1) for each in (mask, mask.expand(*item.kspace.shape[-2:])))
+    assert flat.any() and torch.equal(flat, whole)

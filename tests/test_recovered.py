@@ -1,7 +1,6 @@
 """Laws of what is shown of a finding: contrast, matched filter, and the least that hides or invents one."""
 
 import math
-from statistics import NormalDist
 
 import pytest
 import torch
@@ -10,7 +9,7 @@ from helpers.attacks.threat import realized
 from helpers.data.slice import Box
 from helpers.errors import BadInput
 from helpers.features.goal import LARGEST, NEAR, SMALLEST, Goal, least
-from helpers.features.recovered import Finding, detectability, missed
+from helpers.features.recovered import Finding, detectability
 
 BOX = Box(3, 5, 4, 2, "Meniscus Tear")
 
@@ -63,12 +62,6 @@ def test_detectability_is_that_of_two_normal_distributions_also_from_few_draws()
     assert detectability(torch.ones(3), torch.zeros(3)) == math.inf
     with pytest.raises(BadInput, match="two draws"):
         detectability(torch.ones(1), torch.zeros(1))
-
-
-def test_misses_are_those_of_the_normal_distribution():
-    normal = NormalDist()
-    assert missed(0.0) == pytest.approx(0.95)
-    assert missed(normal.inv_cdf(0.95) + normal.inv_cdf(0.9)) == pytest.approx(0.1, abs=1e-6)
 
 
 def linear(kspace, mask):

@@ -226,6 +226,9 @@ def test_a_reader_with_few_volumes_is_asked_for_no_more(tmp_path):
         for name in ("factors", "transfer", "audit"):
             at = plan[name].words.index("--volumes") + 1
             assert plan[name].words[at] == ("1" if name == one else "2")
+        assert plan["shifts"].words[:4] == ["shifts", "--from", "knee", "--to"]
+        of_brains = report.plan("zero-filled", str(tmp_path), sizes, "smoke", "brain")
+        assert of_brains["shifts"].words[:4] == ["shifts", "--from", "brain", "--to"]
         whole = (report.QUICK if quick else report.WHOLE)["transfer"]
         assert sizes["transfer"].images == round(2 / whole.volumes * whole.images)
 

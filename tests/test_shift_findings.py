@@ -200,3 +200,9 @@ def test_the_figure_of_factors_has_a_panel_each_and_marks_the_usual_level():
     noise, mask = sorted(figure.axes, key=lambda axes: axes.get_xlabel(), reverse=True)
     assert noise.get_xlabel() == FACTORS["noise"].words and len(mask.get_xticks()) == len(FACTORS["mask"].levels)
     assert "n = 3 volumes" in figure.get_supylabel()
+
+
+def test_one_family_alone_is_judged_without_others():
+    table = planted(ALIKE)
+    found = shifts.judged(table[table["family"] == "unet"], "site", "knee", scores=["ssim"])
+    assert found.loc["unet loses"].notna().all() and not any("alike" in words for words in found.index)

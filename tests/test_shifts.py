@@ -1,6 +1,7 @@
 """Laws of distribution shifts: none costs nothing, units change no corrected score, and what the published fixes do."""
 
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import h5py
@@ -13,6 +14,7 @@ from helpers.__main__ import main
 from helpers.data.scanner import draw_volume
 from helpers.errors import BadInput
 from helpers.experiments import hard, shifts, tables
+from helpers.experiments.shifts import Side
 from helpers.findings import shipped
 from helpers.mri.fourier import fft2c, ifft2c
 from helpers.mri.rss import rss
@@ -69,6 +71,36 @@ def test_a_shift_is_measured_on_a_readers_folder_in_the_place_of_drawn_slices(tm
     site = shifts.live("site", data=str(tmp_path), **options)
     assert set(site["domain"]) == {"brain"} and set(site["slices"]) == {"brain", str(tmp_path)}
     assert not site.duplicated(keys).any()
+
+
+def test_a_readers_second_site_is_treated_as_the_drawn_one(tmp_path):
+    words = ["--source", "stanford", "--volumes", "1", "--slices", "1", "--profile", "smoke"]
+    assert main(["data", str(tmp_path), *words]) == 0
+    found = {}
+    for data in ("stanford", str(tmp_path)):
+        (item,) = shifts.slices(data, SMOKE, 1)
+        for protocol, name in product(shifts.PROTOCOLS, ("out", shifts.RAW)):
+            side = Side("site", protocol, "knee", name, data, "random")
+            seen = (shifts.corrected if protocol == "corrected" else shifts.as_published)(item, side)
+            found[data, protocol, name] = seen.kspace / seen.target.max()
+    for (_, *key), seen in found.items():
+        torch.testing.assert_close(seen, found["stanford", *key], rtol=1e-4, atol=1e-4 * float(seen.abs().max()))
+    (item,) = shifts.slices("stanford", SMOKE, 1)
+    high = item.target.shape[-2]
+    assert (
+        found["stanford", "corrected", "out"].shape[-2]
+        == 2 * high
+        > found["stanford", "corrected", shifts.RAW].shape[-2]
+    )
+
+
+def test_hard_slices_are_of_one_anatomy(tmp_path, capsys):
+    for source in ("knee", "brain"):
+        words = ["--source", source, "--volumes", "1", "--slices", "2", "--profile", "smoke"]
+        assert main(["data", str(tmp_path), *words]) == 0
+    found = hard.table(SMOKE, 2, str(tmp_path))
+    assert set(found["anatomy"]) == {"brain"} and len(found) == 2, "the first by name"
+    assert "more than one anatomy" in capsys.readouterr().err
 
 
 def test_the_units_of_the_second_site_change_no_corrected_score_and_ruin_the_published_l1(stanford):

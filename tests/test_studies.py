@@ -1,10 +1,13 @@
 """The small studies: maps that move, one perturbation for many, turned patients."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from helpers.attacks import Threat
 from helpers.data.scanner import draw_volume
+from helpers.errors import BadInput
 from helpers.experiments import evaluate, small_studies
 from helpers.methods import load
 from helpers.profiles import profile
@@ -29,6 +32,9 @@ def test_one_for_many_does_more_than_noise_on_what_it_has_seen(item):
     assert list(rows["where"]) == ["seen", "seen", "unseen"]
     seen = rows[rows["where"] == "seen"].mean(numeric_only=True)
     assert seen["universal"] > seen["noise"] > 0.9 * seen["clean"]
+    narrow = replace(others[1], kspace=others[1].kspace[..., 2:-2])
+    with pytest.raises(BadInput, match="of one shape, and "):
+        small_studies.one_for_many("unet", [item], [narrow], 0.05)
 
 
 def test_a_patient_turned_by_nothing_is_the_same(item):
@@ -38,3 +44,5 @@ def test_a_patient_turned_by_nothing_is_the_same(item):
     assert (moved.target - item.target).norm() > 0.1 * item.target.norm()
     rows = small_studies.by_angle(item, ["zero-filled"], (0, 5), evaluate.mask_of(item))
     assert list(rows["angle"]) == [0, 5] and rows["ssim"].between(0, 1).all()
+    with pytest.raises(BadInput, match="measured under a mask"):
+        small_studies.turned(replace(item, mask=evaluate.mask_of(item)), 5.0)

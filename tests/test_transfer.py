@@ -1,6 +1,7 @@
 """The transfer matrix: its rows, its rules, what is published and what is corrected, and what is read off it."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -90,6 +91,8 @@ def test_no_curve_turns_back(item):
     own = rows[rows["attacked"] == "unet"].set_index(["climbed", "eps"])
     assert own["nmse"]["nmse"].is_monotonic_increasing and own["ssim"]["ssim"].is_monotonic_decreasing
     assert (own["realized"] <= own.index.get_level_values("eps") * 1.0001).all()
+    carried = own["realized"] < own.index.get_level_values("eps") * 0.9999
+    assert (own["attack"][carried] == "transferred").all()
 
 
 def test_what_was_known_begins_an_attack(item):
@@ -249,3 +252,32 @@ def test_the_command_resumes_to_the_same_table(tmp_path, capsys):
 def test_every_source_has_slices_without_naming_an_acquisition(source, acquisition):
     (item,) = transfer.slices(source, "smoke", 1)
     assert item.source == source and acquisition in (None, item.acquisition)
+
+
+def test_a_fit_without_a_gradient_begins_at_the_worst_for_sense(item, monkeypatch):
+    """Else noise alone would be its own attack."""
+    begun = {}
+
+    def by_strength(name, item, y, mask, strengths, steps, seed, known):
+        begun[name] = {eps: len(each) for eps, each in known.items()}
+        return iter(())
+
+    monkeypatch.setattr(transfer, "by_strength", by_strength)
+    monkeypatch.setattr(transfer, "reconstruction", lambda name, item, kspace, mask: (item.target, None))
+    list(transfer.rows(item, (0.02,), "corrected", ("convdecoder-first", "convdecoder", "unet")))
+    # beside it the noise that was tried first
+    assert begun == {"unet": {0.02: 1}, "convdecoder-first": {0.02: 2}, "convdecoder": {0.02: 1}}
+
+
+def test_an_acquisition_is_found_behind_all_others(tmp_path):
+    words = ["--volumes", "1", "--slices", "1", "--profile", "smoke", "--source"]
+    for source in ("knee", "brain"):
+        assert main(["data", str(tmp_path / source), *words, source]) == 0
+    (knee,), (brain,) = ((tmp_path / source).rglob("*.h5") for source in ("knee", "brain"))
+    for number in range(9):
+        shutil.copy(knee, tmp_path / f"a{number}.h5")
+    shutil.move(brain, tmp_path / "z.h5")
+    shutil.rmtree(tmp_path / "knee")
+    shutil.rmtree(tmp_path / "brain")
+    (found,) = transfer.slices(str(tmp_path), "smoke", 1, "AXFLAIR")
+    assert found.volume == "z"

@@ -44,7 +44,7 @@ def shaken(method: LinearSense) -> Callable[[int], Tensor]:
 
     def propose(number: int) -> Tensor:
         generator = torch.Generator().manual_seed(number)
-        e = method.sense.mask * torch.randn(method.sense.maps.shape, dtype=torch.complex64, generator=generator)
-        return direction(method.adjoint(method(e)))
+        e = torch.randn(method.sense.maps.shape, dtype=torch.complex64, generator=generator)
+        return direction(method.adjoint(method(method.sense.mask * e.to(method.sense.maps.device))))
 
     return propose

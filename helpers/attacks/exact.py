@@ -50,10 +50,10 @@ def worst_case(
     zero, `Threat.measured`; else all that the method is given.
     """
     generator = torch.Generator().manual_seed(seed)
-    maps, best = method.sense.maps, (None, torch.tensor(-torch.inf))
+    maps, best = method.sense.maps, (None, -torch.inf)
     r = torch.zeros_like(maps[0]) if offset is None else offset
     for _ in range(starts):
-        e = torch.randn(maps.shape, dtype=maps.dtype, generator=generator)
+        e = torch.randn(maps.shape, dtype=maps.dtype, generator=generator).to(maps.device)
         e = radius * direction(measured * (method.sense.mask * e))
         value = torch.zeros(())
         for _ in range(steps):
@@ -68,8 +68,16 @@ def worst_case(
 
 
 def complex_truth(item: Slice, sense: Sense) -> Tensor:
-    """The image x* of the full k-space as coil maps see it: (y, x) complex on the full grid, where maps are."""
-    return (sense.maps.conj() * ifft2c(item.kspace)).sum(-3)
+    """The image x* of the full k-space as coil maps see it: (y, x) complex on the full grid, where maps are.
+
+    Of a scan with a mask of its own nobody knows the rest: then the reference, with the phase of the image of SENSE.
+    """
+    if item.mask is None:
+        return (sense.maps.conj() * ifft2c(item.kspace)).sum(-3)
+    x = LinearSense(sense, MU, tolerance=1e-4)(item.kspace)
+    seen = item.crop(x)
+    seen.copy_(item.target * torch.sgn(seen))
+    return x
 
 
 def worst_for_sense(item: Slice, threat: Threat, seed: int = 0) -> Tensor:

@@ -73,11 +73,11 @@ def attacks_on(
     """The attacks on a method for one slice, by name, each to be called with its `Threat`.
 
     noise and the worst for SENSE for all; apgd where a gradient may be had (steps; starts: so many from noise, too),
-    from the worst of `known`, perturbations of any strength (coil, ky, kx), or else from the worst for SENSE; joint for
-    methods that minimize, SENSE, l1 in any basis, TV and un-trained networks in their SENSE form, and consistency, the
-    worst for the last step of these; black box (evaluations) for a reader's own method and SigPy's. fit_steps: of
-    un-trained networks, where others than their own are attacked; refits: steps of the attack by gradients through fits
-    of them, each a fit from new, 0 to leave it out.
+    from the worst of `known`, perturbations of any strength (coil, ky, kx), or else from the worst for SENSE; so does
+    black box (evaluations), for a reader's own method and SigPy's; joint for methods that minimize, SENSE, l1 in any
+    basis, TV and un-trained networks in their SENSE form, and consistency, the worst for the last step of these.
+    fit_steps: of un-trained networks, where others than their own are attacked; refits: steps of the attack by
+    gradients through fits of them, each a fit from new, 0 to leave it out.
     """
     found: dict[str, Callable[[Threat], Found]] = {"noise": partial(noise, seed=seed)}
     found["worst for sense"] = partial(_transferred, item, seed)
@@ -94,7 +94,7 @@ def attacks_on(
             if refits:
                 found["fresh fits"] = partial(fresh_fits, item=item, settings=settings, seed=seed, steps=refits)
     if kind == "own" or name.startswith("sigpy"):
-        found["black box"] = partial(blindly, seed=seed, evaluations=evaluations)
+        found["black box"] = partial(_at_random, item, seed, evaluations, known)
     return found
 
 
@@ -120,8 +120,19 @@ def _transferred(item: Slice, seed: int, threat: Threat) -> Found:
 
 def _climbing(item: Slice, seed: int, steps: int, starts: int, known: Sequence[Tensor], threat: Threat) -> Found:
     """APGD from the worst of what is known, or else for SENSE, and from so many draws of noise."""
-    begin = tried(threat, map(threat.stretched, known)).e if known else worst_for_sense(item, threat, seed)
-    return apgd(threat, seed, steps, starts, begin)
+    return apgd(threat, seed, steps, starts, _begin(item, seed, known, threat))
+
+
+def _at_random(item: Slice, seed: int, evaluations: int, known: Sequence[Tensor], threat: Threat) -> Found:
+    """The black-box attack from the worst of what is known, or else for SENSE."""
+    return blindly(threat, seed, evaluations, _begin(item, seed, known, threat))
+
+
+@torch.no_grad()
+def _begin(item: Slice, seed: int, known: Sequence[Tensor], threat: Threat) -> Tensor:
+    if known:
+        return tried(threat, map(threat.stretched, known)).e
+    return worst_for_sense(item, threat, seed)
 
 
 def blindly(threat: Threat, seed: int, evaluations: int, start: Tensor | None = None) -> Found:

@@ -70,7 +70,7 @@ def _made(args: argparse.Namespace, tried: report.Tried, sizes: dict[str, report
     with written_aside(args.out / reported.MARK) as part:
         made_by = provenance(_command(args), args.seed, 0, args.device)
         part.write_text(json.dumps(made_by | {"of": _identity(args)}, indent=2) + "\n", "utf8")
-    plan = report.plan(args.method, args.data, sizes, args.profile)
+    plan = report.plan(args.method, args.data, sizes, args.profile, tried.anatomy)
     lost = {name: sentence for name, part in plan.items() if (sentence := _measured(args, name, part))}
     made = reported.Report(args.out)
     tables = made.own

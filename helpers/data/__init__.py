@@ -86,7 +86,8 @@ def open_data(
     path = Path(name)
     if not path.exists():
         raise BadInput(f"{path} does not exist; name a file, a folder, or one of {', '.join(DRAWN)}")
-    files = _volumes(path, split)[:volumes]
+    # sorted before some are taken: a slice has the same place among fewer volumes
+    files = sorted(_volumes(path, split), key=lambda each: each[1])[:volumes]
     fastmri = [each for each, is_scan in files if not is_scan]
     parts: list[Sequence[Slice]] = [FastMRI(fastmri, slices=slices, boxes=boxes)] if fastmri else []
     parts += [MRIData(each, slices=slices) for each, is_scan in files if is_scan]

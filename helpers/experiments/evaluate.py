@@ -18,9 +18,10 @@ from helpers.profiles import Profile
 
 
 def chapter_slices(data: str, size: Profile) -> list[Slice]:
-    """What a chapter looks at: held-out drawn knees and brains, or every slice of a reader's file or folder.
+    """What a chapter looks at: held-out drawn knees and brains, or the first volumes of a reader's file or folder.
 
-    data: "" for drawn slices, else a path or the name of a source; size: how many drawn volumes, and how large.
+    data: "" for drawn slices, else a path or the name of a source; size: of how many volumes how many slices, and how
+    large drawn ones are.
     """
     sources = [data] if data else ["knee", "brain"]
     options = {"profile": size, "split": "test", "volumes": size.volumes, "slices": size.slices}

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from helpers import methods
 from helpers.data import DRAWN, open_data
 from helpers.data.slice import Slice
-from helpers.errors import BadInput
+from helpers.errors import BadInput, say_once
 from helpers.experiments import evaluate
 from helpers.mri.noise import noise_level, recorded
 from helpers.profiles import Profile
@@ -33,7 +33,7 @@ def ranked(
 def table(
     profile: Profile, volumes: int = VOLUMES, source: str = "knee", seed: int = 0, listed: str | Path = ""
 ) -> pd.DataFrame:
-    """All that have a reference, ranked here and now: one row of `row` each.
+    """All that have a reference, ranked here and now: one row of `row` each; of one anatomy, that of the first.
 
     listed: a CSV of files and slices (0-based) that are hard by somebody's account, such as fastMRI-A; these are then
     ranked, too, and told by a column `listed`. BadInput where the source has none of them.
@@ -46,10 +46,15 @@ def table(
         if not any(named):
             raise BadInput(f"{source} has none of the slices that {listed} names; give the folder that they are of")
         places = [place for place, there in enumerate(named) if there or slices.places[place] in usual]
-    found = []
+    found, anatomy = [], None
     for place in tqdm(places, "slices to rank"):
-        if slices[place].target is not None:
+        if (item := slices[place]).target is None:
+            continue
+        anatomy = anatomy or item.anatomy
+        if item.anatomy == anatomy:
             found.append(row(slices, place, seed) | ({"listed": named[place]} if named else {}))
+        else:
+            say_once(f"{source} holds more than one anatomy; ranked are slices of the first, {anatomy}")
     return pd.DataFrame(found)
 
 

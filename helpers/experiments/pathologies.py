@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from helpers import methods, published
-from helpers.data import open_data
+from helpers.data import filled, open_data
 from helpers.data.scanner import SOURCES, Subject
 from helpers.data.slice import Box, Slice
 from helpers.errors import BadInput, say_once
@@ -163,7 +163,8 @@ def _drawn(source: str, profile: Profile) -> Iterator[tuple[Place, Slice]]:
 
 
 def _stored(data: str, profile: Profile, boxes: Path | None) -> Iterator[tuple[Place, Slice]]:
-    for index, item in enumerate(_slices(data, profile, boxes)):
+    found = _slices(data, profile, boxes)
+    for _, index, item in filled((found, index) for index in range(len(found))):
         yield (0, index), item
 
 

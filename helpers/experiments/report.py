@@ -102,11 +102,15 @@ class Part:
 
 @dataclass(frozen=True)
 class Tried:
-    """How a method behaved: seconds an image, whether gradients pass, and MB of its process where that is its own."""
+    """How a method behaved: seconds an image, whether gradients pass, and MB of its process where that is its own.
+
+    anatomy: whose methods suit the slice that was tried, "knee" or "brain"
+    """
 
     seconds: float
     gradient: bool
     memory: float | None
+    anatomy: str = methods.STAND_IN
 
 
 def tried(name: str, data: str | None, size: str, limit: float, seed: int = 0) -> Tried:
@@ -126,7 +130,8 @@ def tried(name: str, data: str | None, size: str, limit: float, seed: int = 0) -
             wrong = str(error) if "reference" in wrong else wrong
             continue
         gradient = image.requires_grad and methods.family(name) != "un-trained"
-        return Tried(seconds, gradient, method.memory if isinstance(method, Limited) else None)
+        anatomy = methods.ANATOMY.get(item.source, methods.STAND_IN)
+        return Tried(seconds, gradient, method.memory if isinstance(method, Limited) else None, anatomy)
     raise BadInput(wrong)
 
 
@@ -152,11 +157,14 @@ def seconds(sizes: Mapping[str, Size], tried: Tried, jobs: int) -> float:
     return STARTING + sum(each.seconds(tried, jobs) for each in sizes.values())
 
 
-def plan(name: str, data: str | None, sizes: Mapping[str, Size], size: str = SHIPPED) -> dict[str, Part]:
+def plan(
+    name: str, data: str | None, sizes: Mapping[str, Size], size: str = SHIPPED, anatomy: str = methods.STAND_IN
+) -> dict[str, Part]:
     """The parts of a report by name, those of `sizes`.
 
-    data: a reader's file or folder, None for drawn slices of the profile `size`. Those of SHIPPED the methods of this
-    package were measured on, and stand in tables; else some of them are measured beside, in TRIAL the quick ones.
+    data: a reader's file or folder, of that anatomy, None for drawn slices of the profile `size`. Those of SHIPPED the
+    methods of this package were measured on, and stand in tables; else some of them are measured beside, in TRIAL the
+    quick ones.
     """
     drawn = data is None
     known = drawn and size == SHIPPED
@@ -164,7 +172,7 @@ def plan(name: str, data: str | None, sizes: Mapping[str, Size], size: str = SHI
     beside = [] if known else peers
     where = [] if drawn else ["--data", data, "--acquisition", ""]
     sources = ["knee", "brain"] if drawn else [data]
-    shifted = ["--protocol", "corrected"] if drawn else ["--from", "knee", "--to", data]
+    shifted = ["--protocol", "corrected"] if drawn else ["--from", anatomy, "--to", data]
     if drawn:
         shifted += ["--ranking", f"{OUT}/hard.csv"] if known else ["--shift", "site", "anatomy"]
     commands = {

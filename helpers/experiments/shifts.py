@@ -54,6 +54,11 @@ class Side:
     mask: str
     level: float | None = None
 
+    @property
+    def second(self) -> bool:
+        """Whether its slices are the second site's, drawn or a reader's."""
+        return self.shift == "site" and self.side in ("out", RAW)
+
 
 def sides(shift: str, protocol: str) -> Iterator[Side]:
     """The sides of a shift, as published the two that the paper has. BadInput for unknown names."""
@@ -209,7 +214,7 @@ def row(item: Slice, side: Side, family: str, variant: str, seed: int = 0) -> di
     seen = (corrected if side.protocol == "corrected" else as_published)(item, side)
     if side.level is not None:
         seen = like.like(seen, side.side, side.level, seed)
-    doubled = side.protocol == "published" and side.slices == SECOND and family == "varnet"
+    doubled = side.protocol == "published" and side.second and family == "varnet"
     if doubled:
         seen = replace(seen, kspace=published.site.doubled(seen.kspace))
     mask = measured(seen, side.mask, center_fraction=CENTER[side.protocol], seed=seed)
@@ -243,12 +248,14 @@ def row(item: Slice, side: Side, family: str, variant: str, seed: int = 0) -> di
 
 def corrected(item: Slice, side: Side) -> Slice:
     """A scan at the resolution of the first site's: the readout filled up where it is no longer than the image."""
-    return signal.oversampled(item, 2) if side.slices == SECOND and side.side != RAW else item
+    return signal.oversampled(item, 2) if side.second and side.side != RAW else item
 
 
 def as_published(item: Slice, side: Side) -> Slice:
-    """A scan of the second site as the notebooks have it: turned, in the units of its files."""
-    if side.slices != SECOND:
+    """A scan of the second site as the notebooks have it: turned, in the units of its files, which a reader's is in."""
+    if not side.second:
         return item
-    kspace = published.site.STANFORD * published.site.turned(item.kspace)
-    return replace(item, kspace=kspace, target=published.site.STANFORD * item.target.rot90(1).contiguous())
+    unit = published.site.STANFORD if side.slices == SECOND else 1
+    return replace(
+        item, kspace=unit * published.site.turned(item.kspace), target=unit * item.target.rot90(1).contiguous()
+    )

@@ -14,6 +14,7 @@ from helpers.attacks.known import differentiable
 from helpers.attacks.motion import subject
 from helpers.attacks.universal import universal
 from helpers.data.slice import Slice
+from helpers.errors import BadInput
 from helpers.experiments import evaluate
 from helpers.methods.sense import MU
 from helpers.mri.coils import espirit
@@ -38,7 +39,8 @@ def through_maps(item: Slice, mask: Tensor, perturbations: dict[str, Tensor]) ->
     for words, e in perturbations.items():
         moved = espirit(y + e, mask)
         made_anew = LinearSense(Sense(moved, mask), MU, tolerance=1e-4)
-        cosine = (clean.conj() * moved).sum(0).abs()[inside].clamp(max=1)
+        both = inside & moved.any(0)  # where there are no maps, none have turned
+        cosine = (clean.conj() * moved).sum(0).abs()[both].clamp(max=1)
         rows[words] = {
             "maps kept": float((kept(y + e).abs() - image.abs()).norm() / image.norm()),
             "maps of y + e": float((made_anew(y + e).abs() - image.abs()).norm() / image.norm()),
@@ -50,18 +52,22 @@ def through_maps(item: Slice, mask: Tensor, perturbations: dict[str, Tensor]) ->
 def one_for_many(name: str, seen: Sequence[Slice], unseen: Sequence[Slice], eps: float, seed: int = 0) -> pd.DataFrame:
     """One perturbation, found for a method on some slices under one mask, on those and on others, beside noise.
 
-    All slices are of one shape; the mask is that of the first. One row a slice: where ("seen", "unseen"), volume,
-    and the squared relative error clean, noise and universal.
+    The mask is that of the first. One row a slice: where ("seen", "unseen"), volume, and the squared relative error
+    clean, noise and universal. BadInput unless all slices are of one shape.
     """
+    shapes = {tuple(item.kspace.shape): item.volume for item in (*seen, *unseen)}
+    if len(shapes) > 1:
+        told = ", ".join(f"{volume} is {' x '.join(map(str, shape))}" for shape, volume in shapes.items())
+        raise BadInput(f"one perturbation is of one shape, and {told}")
     mask = evaluate.mask_of(seen[0], seed=seed)
     method = differentiable(name, seen[0].source)
-    threats = {item.volume: Threat(method, item.kspace * mask, mask, eps, item.target) for item in (*seen, *unseen)}
-    direction, _ = universal([threats[item.volume] for item in seen], seed)
+    threats = {item.identity: Threat(method, item.kspace * mask, mask, eps, item.target) for item in (*seen, *unseen)}
+    direction, _ = universal([threats[item.identity] for item in seen], seed)
     rows = []
     with torch.no_grad():
         for where, items in (("seen", seen), ("unseen", unseen)):
             for item in items:
-                threat = threats[item.volume]
+                threat = threats[item.identity]
                 tried = {
                     "clean": 0 * threat.kspace,
                     "noise": threat.noise(item.seed(seed))[0],
@@ -73,7 +79,12 @@ def one_for_many(name: str, seen: Sequence[Slice], unseen: Sequence[Slice], eps:
 
 
 def turned(item: Slice, angle: float) -> Slice:
-    """The slice as the scanner would see it with the patient turned clockwise by an angle in degrees, and its truth."""
+    """The slice as the scanner would see it with the patient turned clockwise by an angle in degrees, and its truth.
+
+    BadInput for a scan with a mask of its own: what is not in the file cannot be turned.
+    """
+    if item.mask is not None:
+        raise BadInput(f"{item.volume} was measured under a mask, so that nobody knows what it would be, turned")
     maps = espirit(item.kspace, torch.ones(item.kspace.shape[-1], dtype=torch.bool))
     kspace = subject(item.kspace, maps).posed(angle)
     return replace(item, kspace=kspace, target=center_crop(rss(ifft2c(kspace)), tuple(item.target.shape)))

@@ -12,11 +12,11 @@ from helpers.attacks.exact import worst_for_sense
 from helpers.attacks.fresh_fits import Known
 from helpers.attacks.known import STEPS
 from helpers.attacks.threat import realized
-from helpers.data import default_acquisition, open_data
+from helpers.data import DRAWN, default_acquisition, open_data
 from helpers.data.slice import Slice
 from helpers.errors import BadInput
 from helpers.experiments import evaluate
-from helpers.experiments.worst_known import by_strength, reconstruction
+from helpers.experiments.worst_known import by_strength, fitted_by, reconstruction
 from helpers.mri import metrics
 from helpers.profiles import profile
 
@@ -31,7 +31,8 @@ KEYS = ["protocol", "identity"]  # what is measured in one piece: what is found 
 def held_out(data: str, size: str, count: int, acquisition: str) -> list[Slice]:
     """The middle slices of the first held-out volumes of an acquisition, one a volume, at most count; "" is any."""
     found: dict[tuple[str, str], Slice] = {}  # scan.h5 and scan.hdf5 are two
-    for item in open_data(data, profile=profile(size), split="test", volumes=8 * count, slices=1):
+    volumes = 8 * count if data in DRAWN else None  # of a folder any may be of that acquisition
+    for item in open_data(data, profile=profile(size), split="test", volumes=volumes, slices=1):
         if acquisition in (item.acquisition, "") and item.target is not None:
             found.setdefault((item.volume, item.origin), item)
         if len(found) == count:
@@ -153,7 +154,7 @@ def _corrected(
                 yield made
 
     for name in names:
-        known = {eps: [] for eps in strengths} if slow(name) else linear
+        known = {eps: [] if fitted_by(name) else [*each] for eps, each in linear.items()}
         for made in left(name) if slow(name) else ():  # first, since its attack begins there
             image, fitted = reconstruction(name, item, y + made.e, mask)
             known[made.eps].append(Known(made.e, fitted))

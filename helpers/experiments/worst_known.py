@@ -1,7 +1,7 @@
 """The worst that is known of one method on one slice, by each score, from strength to strength."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -73,7 +73,7 @@ def by_strength(
     best: dict[str, Worst] = {}
     for eps in sorted(strengths):
         threats = {score: Threat(method, y, mask, eps, item.target, score=score) for score in SCORES}
-        before = list({id(each): each for each in best.values()}.values())
+        before = [replace(each, attack="transferred") for each in {id(each): each for each in best.values()}.values()]
         finds = climb(threats, [*(Known(each.e) for each in before), *known[eps]])
         best = {
             score: max([*finds.values(), *before], key=lambda each, threat=threat: float(threat.distance(each.image)))

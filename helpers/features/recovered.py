@@ -79,10 +79,3 @@ def detectability(present: Tensor, absent: Tensor | None = None) -> float:
     few = math.exp(math.lgamma(freedom / 2) - math.lgamma((freedom - 1) / 2)) / math.sqrt(freedom / 2)
     gained = float(present.mean() - (0 if absent is None else absent.mean()))
     return few * gained / deviation if deviation else math.inf
-
-
-def missed(d: float, false_positives: float = 0.05) -> float:
-    """The rate at which a finding of detectability d is missed where that share of empty places counts as findings."""
-    normal = torch.distributions.Normal(0.0, 1.0)
-    threshold = normal.icdf(torch.tensor(1 - false_positives))
-    return float(normal.cdf(threshold - d))

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from helpers.data.slice import Slice
-from helpers.figures.look import COLORS, ERROR_MAP, GAIN, array, color, show
+from helpers.figures.look import ERROR_MAP, GAIN, array, color, ordered, show
 from helpers.findings import transfer
 from helpers.mri import metrics
 
@@ -50,7 +50,7 @@ def strengths(
     """
     table = table[table["protocol"] == protocol]
     lost = transfer.lost(table, score)
-    methods = [name for name in COLORS if name in set(lost["method"])]
+    methods = ordered(lost["method"])
     panels = ["noise", *methods]
     lines = -(-len(panels) // 3)
     figure, grid = plt.subplots(lines, 3, figsize=(3 * size, size * lines), sharex=True, sharey=True, squeeze=False)
@@ -77,7 +77,7 @@ def matrix(table: pd.DataFrame, eps: float, protocol: str = "corrected", score: 
     """The same as a matrix at one strength: rows for whom a perturbation was found, columns for whom it is tried."""
     table = table[(table["protocol"] == protocol) & (table["eps"] == eps)]
     lost = transfer.lost(table, score)
-    methods = [name for name in COLORS if name in set(lost["method"])]
+    methods = ordered(lost["method"])
     wide = lost.pivot(index="attacked", columns="method", values="mean").loc[
         ["noise", *methods, transfer.WORST], methods
     ]

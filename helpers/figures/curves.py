@@ -142,6 +142,8 @@ def intervals(
 
 def _counts(found: pd.DataFrame) -> str:
     """How many slices and volumes stand behind each mean, in words."""
-    least, most = found["n"].min(), found["n"].max()
-    slices = f"{least}" if least == most else f"{least} to {most}"
-    return f"{slices} slices of {found['volumes'].max()} volumes each"
+    slices, volumes = (
+        f"{least}" if least == most else f"{least} to {most}"
+        for least, most in ((found[each].min(), found[each].max()) for each in ("n", "volumes"))
+    )
+    return f"{slices} slices of {volumes} volumes each"

@@ -98,7 +98,8 @@ def in_boxes(
 def least(table: pd.DataFrame, size: float = 4.6) -> Figure:
     """The least strength that hides or invents each finding, by method: a mark a finding, the bar the median.
 
-    table: rows of `experiments.hidden`; findings that a method hides or invents by itself stand at the left edge.
+    table: rows of `experiments.hidden`; findings that a method hides or invents by itself stand at the left edge, those
+    that no search has hidden or invented at the right one.
     """
     own = table[table["method"] == table["made_for"]]
     methods = list(dict.fromkeys(own["method"]))
@@ -121,7 +122,11 @@ def least(table: pd.DataFrame, size: float = 4.6) -> Figure:
     for goal, mark in GOALS.items():
         axes.plot([], [], mark, color="0.3", markerfacecolor="0.3" if goal == "hide" else "white", label=goal)
     axes.axvline(edge, color="0.6", linestyle=":", linewidth=1, zorder=0)
-    axes.set(xscale="log", xlabel="eps, share of the measurement (left edge: by the method itself)")
+    edges = "left edge: by the method itself"
+    if np.isinf(own["eps"]).any():
+        axes.axvline(2 * most, color="0.6", linestyle=":", linewidth=1, zorder=0)
+        edges += "; right edge: not reached"
+    axes.set(xscale="log", xlabel=f"eps, share of the measurement ({edges})")
     plain_ticks(axes.xaxis, edge, 2 * most)
     axes.set_yticks(range(len(methods)), methods)
     axes.invert_yaxis()

@@ -1,7 +1,7 @@
 """How the book looks: one color a method, gray images, perceptually uniform error maps, units on every axis."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -52,6 +52,12 @@ def style() -> None:
             "image.cmap": "gray",
         }
     )
+
+
+def ordered(methods: Iterable[str]) -> list[str]:
+    """Each method once: those of the book in its order, then all others in theirs."""
+    methods = list(dict.fromkeys(methods))
+    return sorted(methods, key=lambda name: list(COLORS).index(name) if name in COLORS else len(COLORS))
 
 
 def color(method: str) -> str:

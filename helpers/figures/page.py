@@ -38,8 +38,9 @@ def referenced(data: str, size: Profile, names: Sequence[str] = (), instead: str
     if not slices or any(item.target is not None for item in slices):
         return data
     item = slices[0]
+    volumes = list(dict.fromkeys(each.volume for each in slices))
     say(
-        f"**{item.volume} and the other data given hold no references**, so that nothing can be scored on them."
+        f"**{', '.join(volumes)} hold{'' if len(volumes) > 1 else 's'} no reference**, so that nothing can be scored."
         + (" What the methods make of them:" if names else " This chapter is shown on drawn slices instead.")
     )
     if names:

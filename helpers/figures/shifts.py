@@ -123,7 +123,8 @@ def hardness(ranking: pd.DataFrame, size: float = 4.2) -> Figure:
         "high": "high frequencies, share of the energy",
         "high_clean": "the same, without the noise's",
     }
-    figure, grid = plt.subplots(1, 3, figsize=(3 * size, size), sharey=True)
+    words = {name: label for name, label in words.items() if (ranking[name] > 0).any()}  # few scans say their SNR
+    figure, (grid,) = plt.subplots(1, len(words), figsize=(len(words) * size, size), sharey=True, squeeze=False)
     for axes, (name, label) in zip(grid, words.items(), strict=True):
         for marker, (acquisition, rows) in zip("osD^v<>P", ranking.groupby("acquisition"), strict=False):
             for hard, group in rows.groupby("hard"):
@@ -132,11 +133,12 @@ def hardness(ranking: pd.DataFrame, size: float = 4.2) -> Figure:
                 axes.scatter(group[name], group["ssim"], 14, marker=marker, facecolors=face, edgecolors=edge)
             axes.scatter([], [], 30, marker=marker, facecolors="none", edgecolors="0.3", label=acquisition)
         axes.set(xlabel=label, xscale="log")
-        plain_ticks(axes.xaxis, ranking[name].min(), ranking[name].max())
+        shown = ranking.loc[ranking[name] > 0, name]
+        plain_ticks(axes.xaxis, shown.min(), shown.max())
     grid[0].set_ylabel(f"{metrics.SCORES['ssim']} of the i-RIM")
     grid[0].legend(fontsize=9)
     n = ranking["volume"].nunique()
-    grid[1].set_title(f"{len(ranking)} slices of {n} volumes; filled: the hard ones", fontsize=12)
+    grid[len(words) // 2].set_title(f"{len(ranking)} slices of {n} volumes; filled: the hard ones", fontsize=12)
     return figure
 
 

@@ -56,7 +56,8 @@ def checks(table: pd.DataFrame) -> pd.DataFrame:
     for key, group in finds.groupby(["method", "eps", "score"]):
         climbing = group[group["climbed"] == key[2]]
         own = climbing[climbing["attack"] == OWN]
-        ascents = climbing[climbing["start"].ne("none") & ~climbing["attack"].str.contains("unrolled|pgd")]
+        others = climbing["attack"].eq("pgd") | climbing["attack"].str.contains("unrolled")
+        ascents = climbing[climbing["start"].ne("none") & ~others]
         rows[key] = {
             "repeats": not (group["repeated"] > REPEATED).any(),
             "gradient": _is_one(own["first_gradient"]) and _followed(group["foretold"]),

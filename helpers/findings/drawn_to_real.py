@@ -29,12 +29,12 @@ def both(drawn: pd.DataFrame, real: pd.DataFrame, score: str = "ssim") -> pd.Dat
 
 
 def orders(real: pd.DataFrame, score: str = "ssim") -> pd.DataFrame:
-    """Of how many pairs of methods the order is the same under every mask: by how far apart they are.
+    """Of how many pairs of methods the order of the means is the same under every mask: by how far apart they are.
 
     real: tidy, with a column `seed` of masks. A row a band of differences of means: pairs, and how many of them keep
     their order under all masks.
     """
-    wide = real.pivot_table(index=["volume", "slice", "seed"], columns="method", values=score)
+    wide = real.pivot_table(index=["seed", "volume"], columns="method", values=score).groupby("seed").mean()
     rows = []
     for a, b in combinations(wide, 2):
         apart = (wide[a] - wide[b]).dropna()

@@ -178,7 +178,8 @@ def judged(
             column = f"{protocol}, {metrics.SCORES[score]}"
             for name, lost in drops(rows, score).items():
                 claims[f"{name} loses", column] = Measured.mean(lost)
-            claims[f"all lose alike, to {margin:g}", column] = _alike(differences(rows, score), margin)
+            if pairs := differences(rows, score):
+                claims[f"all lose alike, to {margin:g}", column] = _alike(pairs, margin)
             drawn, volumes = _lines(rows, score), min(common(rows).groupby("side")["volume"].nunique())
             aligned, kept = (
                 Measured.resampled(drawn[:, NUMBERS.index(number)], LINE, volumes)

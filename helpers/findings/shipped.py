@@ -57,6 +57,12 @@ def older(name: str) -> str:
     )
 
 
+def alike(*names: str) -> bool:
+    """Whether the tables of these names were made by one version of this package, and may be held beside each other."""
+    made = (json.loads((RESULTS / f"{name}.json").read_text("utf8")) for name in names)
+    return len({each["versions"]["helpers"] for each in made}) == 1
+
+
 def nearest(table: pd.DataFrame, eps: float) -> float:
     """The strength of a table, in its column eps, that lies closest to the one that is asked for."""
     return min(table["eps"].unique(), key=lambda each: abs(each - eps))

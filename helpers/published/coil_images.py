@@ -37,6 +37,7 @@ def attack(kspace: Tensor, mask: Tensor, eps: float, seed: int = 0) -> Tensor:
     of nothing but noise are left out. Returns the last e, zero off the mask, on the grid and in the units of kspace.
     """
     problem = Problem(mask * kspace, mask, SHORT, seed)
+    mask = problem.mask  # along kx where it is the same in all rows, of which some are left out
     fitting = Fitting(problem, seed)
     fitting.scale = torch.ones_like(fitting.scale)  # images as the generator gives them
     with torch.no_grad():

@@ -76,7 +76,9 @@ def oversampled(item: Slice, times: float, seed: int = 0) -> Slice:
     """
     if not times >= 1:
         raise BadInput(f"the readout is as long as the image or longer: 1 or more times, not {times:g}")
-    rows, there = 2 * round(times * item.target.shape[0] / 2), item.kspace.shape[-2]
+    high, there = item.target.shape[0], item.kspace.shape[-2]
+    odd = there % 2  # as many rows more above as below, or the image would move
+    rows = max(odd + 2 * round((times * high - odd) / 2), high + (there - high) % 2)
     if rows == there:
         return item
     if rows < there:
@@ -85,7 +87,7 @@ def oversampled(item: Slice, times: float, seed: int = 0) -> Slice:
     air = replace(item, kspace=torch.zeros_like(images[..., :1, :]).expand(*images.shape[:-2], rows, -1))
     columns = recorded(item.kspace).any((-3, -2), keepdim=True)
     drawn = ifft2c(columns * _noise(air, seed)) * _sigma(item.kspace)
-    before = rows // 2 - there // 2
+    before = (rows - there) // 2
     drawn[..., before : before + there, :] = images
     return replace(item, kspace=fft2c(drawn))
 
