@@ -5,7 +5,7 @@ from torch import Tensor
 
 from helpers import methods
 from helpers.data.slice import Slice
-from helpers.errors import BadInput
+from helpers.errors import BadInput, say_once
 from helpers.mri import metrics
 from helpers.mri.coils import espirit
 from helpers.mri.masks import volume_seed
@@ -18,9 +18,14 @@ def mask(item: Slice, seed: int = 0) -> Tensor:
     """The mask under which the notebooks measure a slice: the file's own where it has one, else theirs.
 
     Theirs leaves out what lies beyond 160 lines from the center, half the width of their images; of a smaller image
-    it is half of its own, so that a matrix in small loses as many. Returns (kx,), or what the file has.
+    it is half of its own, so that a matrix in small loses as many. Returns (kx,), or what the file has, of which is
+    said what it means for them.
     """
     if item.mask is not None:
+        say_once(
+            f"{item.volume} holds no more than was measured, to which strengths as published are relative then, and the"
+            " zero-filled image is what their attacks drive away from"
+        )
         return item.mask
     drawn = volume_seed(item.seeded_by, seed)
     return reconstruction.mask(item.kspace.shape[-1], drawn, reach=reach(item)).to(item.kspace.device)
