@@ -19,8 +19,9 @@ from helpers.mri.masks import held_out, random_mask
 from helpers.mri.noise import scale
 from helpers.mri.rss import rss
 from helpers.profiles import profile
-from helpers.untrained.fit import fit
+from helpers.untrained.fit import Fitting, fit
 from helpers.untrained.generators import GENERATORS
+from helpers.untrained.kept import kept
 from helpers.untrained.precision import pays
 from helpers.untrained.problem import OCCUPIED, Problem, Settings, occupied_rows
 from helpers.untrained.recipes import FITS, PUBLISHED
@@ -318,3 +319,32 @@ def test_the_tuned_fit_is_better_than_zero_filled_on_a_drawn_slice():
     assert scores[1] > scores[0] + 0.05
     assert set(FITS) >= {"convdecoder", "deep-decoder", "dip"}
     assert scale(item.kspace * mask) > 0
+
+
+def test_fits_of_a_piece_of_work_are_kept_until_it_is_done(tmp_path, monkeypatch):
+    """One that was killed goes on to the same image, to the bit; what was done is not done again."""
+    kspace, mask = scan()
+    monkeypatch.setattr("helpers.untrained.fit.SAVE_EVERY", 0)
+    step, steps = Fitting.step, []
+
+    def counted(self):
+        steps.append(1)
+        if len(steps) == 25:
+            raise KeyboardInterrupt
+        step(self)
+
+    alone, folder = fit(kspace, mask, SMALL), tmp_path / "table.csv.fits" / "piece"
+    monkeypatch.setattr(Fitting, "step", counted)
+    with pytest.raises(KeyboardInterrupt), kept(folder):
+        fit(kspace, mask, SMALL)
+    with kept(folder):
+        again = fit(kspace, mask, SMALL)
+        assert len(steps) == 25 + SMALL.steps - 20, "from the last look before the kill"
+        twice = fit(kspace, mask, SMALL)
+        assert len(steps) == 25 + SMALL.steps - 20 and len(list(folder.iterdir())) == 1
+        fit(kspace, mask, SMALL, seed=1)
+        fit(2 * kspace, mask, replace(SMALL, steps=10))
+        fit(kspace, mask, SMALL, stop=10)
+        assert len(list(folder.iterdir())) == 4
+    assert torch.equal(alone.image, again.image) and torch.equal(alone.image, twice.image)
+    assert again.best == twice.best == alone.best and not folder.parent.exists()

@@ -1,8 +1,8 @@
 """Measure the transfer matrix: perturbations found for each method, each tried on all of them (Figure 3).
 
 Slices are the middle ones of held-out volumes, one a volume; rows go to --table, which is resumable: what it has is
-kept, and a run that was killed goes on. Takes a day on a core, most of it for un-trained networks; --jobs slices are
-worked on at a time, on one thread each.
+kept, and a run that was killed goes on. Fits of a slice that is not done are kept in TABLE.fits, half a GB. Takes a day
+on a core, most of it for un-trained networks; --jobs slices are worked on at a time, on one thread each.
 Examples, all of it and the corrected protocol on your own volumes:
   python -m helpers transfer --jobs 2 --table results/transfer.csv
   python -m helpers transfer --data FOLDER --acquisition "" --volumes 3 --protocol corrected --table mine.csv
@@ -10,6 +10,7 @@ Examples, all of it and the corrected protocol on your own volumes:
 
 import argparse
 from functools import partial
+from pathlib import Path
 
 from helpers import published, stats
 from helpers.attacks import known
@@ -20,6 +21,7 @@ from helpers.errors import BadInput
 from helpers.experiments import transfer
 from helpers.experiments.tables import measured
 from helpers.experiments.workers import Workers
+from helpers.untrained.kept import kept
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     rows = measured(
         table,
         work,
-        partial(one, tuple(args.eps), args.steps, args.seed, args.device),
+        partial(one, tuple(args.eps), args.steps, args.seed, args.device, args.table and Path(f"{args.table}.fits")),
         Workers.of(args),
     )
     show(stats.summary(rows, ["protocol", "eps", "attacked", "climbed", "method"]).to_dict("records"), args.json)
@@ -52,8 +54,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def one(
-    strengths: tuple[float, ...], steps: int, seed: int, device: str, arguments: tuple[str, Slice, tuple[str, ...]]
+    strengths: tuple[float, ...],
+    steps: int,
+    seed: int,
+    device: str,
+    fits: Path | None,
+    arguments: tuple[str, Slice, tuple[str, ...]],
 ) -> list[dict]:
-    """All rows of one slice."""
+    """All rows of one slice; its fits lie in a folder of `fits` until they are there."""
     protocol, item, names = arguments
-    return list(transfer.rows(item.to(device), strengths, protocol, names, steps, seed))
+    with kept(fits and fits / f"{protocol}-{item.identity}"):
+        return list(transfer.rows(item.to(device), strengths, protocol, names, steps, seed))

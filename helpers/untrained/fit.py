@@ -24,6 +24,7 @@ from helpers.errors import BadInput
 from helpers.files import save_aside
 from helpers.mri.rss import rss
 from helpers.untrained.generators import GENERATORS
+from helpers.untrained.kept import place
 from helpers.untrained.precision import pays
 from helpers.untrained.problem import Problem, Settings
 from helpers.untrained.side_by_side import SideBySide
@@ -91,8 +92,8 @@ def fit(
     start: `state` of a fit to a nearby measurement, whose weights and optimizer are gone on with. seconds: a limit,
     after which the best image so far is returned, with a warning. watch(look, image): called at every look with its
     row of the trajectory, to which it may add, and the reconstruction (y, x) as it stands. checkpoint: a file from
-    which a fit that was killed goes on, written every minute. progress: a bar with the losses on standard error. stop:
-    the step at which the fit ends and whose image is kept, whatever the held-out lines say.
+    which a fit that was killed goes on, written every minute, by default one of `kept`. progress: a bar with the losses
+    on standard error. stop: the step at which the fit ends and whose image is kept, whatever the held-out lines say.
 
     Works in units in which the zero-filled image is as large as what the untrained generator gives: the paper's rule,
     but for data that were measured. BadInput for an unknown generator or a file that is no checkpoint of this fit.
@@ -103,6 +104,8 @@ def fit(
         nothing = torch.zeros_like(problem.fitted.b)
         return Fit(rss(0 * kspace), torch.zeros_like(kspace), [], 0, {}, problem, nothing)
     fitting = Fitting(problem, seed, start, stop)
+    if checkpoint is None and start is None and isinstance(seed, int):
+        checkpoint = place(kspace, mask, settings, seed, stop)
     if checkpoint and checkpoint.is_file():
         fitting.read(checkpoint)
     done, began = fitting.progress, time.monotonic() - fitting.progress.seconds
