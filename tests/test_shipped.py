@@ -50,7 +50,7 @@ OLDER = {
 }
 
 
-LEVELS = ("heat_maps", "speed")  # whose rows of l1-wavelet are of a transform with one level less
+LEVELS = ("speed",)  # whose rows of l1-wavelet are of a transform with one level less
 
 
 def names(root) -> set[str]:
