@@ -135,7 +135,7 @@ def test_the_derivative_of_a_generator_and_its_transpose(name):
     kspace, mask = small()
     problem = Problem(kspace.to(torch.complex128), mask, Settings(name, options, crop=False, precision="float32"))
     fitting = Fitting(problem)
-    fitting.generator.double()
+    fitting.generator.double().to(memory_format=torch.contiguous_format)  # which vectors of torch ask for
     J, J_transposed = derivative(fitting)
     parameters = list(fitting.generator.parameters())
     start = nn.utils.parameters_to_vector(parameters).detach()
