@@ -44,5 +44,7 @@ def test_a_patient_turned_by_nothing_is_the_same(item):
     assert (moved.target - item.target).norm() > 0.1 * item.target.norm()
     rows = small_studies.by_angle(item, ["zero-filled"], (0, 5), evaluate.mask_of(item))
     assert list(rows["angle"]) == [0, 5] and rows["ssim"].between(0, 1).all()
+    masked = replace(item, mask=evaluate.mask_of(item))
+    assert small_studies.turned(masked, 0) is masked
     with pytest.raises(BadInput, match="measured under a mask"):
-        small_studies.turned(replace(item, mask=evaluate.mask_of(item)), 5.0)
+        small_studies.turned(masked, 5.0)

@@ -130,6 +130,7 @@ def _at_random(item: Slice, seed: int, evaluations: int, known: Sequence[Tensor]
 
 @torch.no_grad()
 def _begin(item: Slice, seed: int, known: Sequence[Tensor], threat: Threat) -> Tensor:
+    """The worst of what is known, and where nothing is, for SENSE."""
     if known:
         return tried(threat, map(threat.stretched, known)).e
     return worst_for_sense(item, threat, seed)

@@ -81,9 +81,11 @@ def one_for_many(name: str, seen: Sequence[Slice], unseen: Sequence[Slice], eps:
 def turned(item: Slice, angle: float) -> Slice:
     """The slice as the scanner would see it with the patient turned clockwise by an angle in degrees, and its truth.
 
-    BadInput for a scan with a mask of its own: what is not in the file cannot be turned.
+    BadInput for a scan with a mask of its own, but for 0: what is not in the file cannot be turned.
     """
     if item.mask is not None:
+        if not angle:
+            return item
         raise BadInput(f"{item.volume} was measured under a mask, so that nobody knows what it would be, turned")
     maps = espirit(item.kspace, torch.ones(item.kspace.shape[-1], dtype=torch.bool))
     kspace = subject(item.kspace, maps).posed(angle)

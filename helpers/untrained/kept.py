@@ -1,6 +1,5 @@
 """Fits of a piece of work that takes hours, kept until it is done: one that was killed goes on where it was."""
 
-import hashlib
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,6 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from helpers import __version__
+from helpers.data.slice import checksum
 
 FOLDER: ContextVar[Path | None] = ContextVar("where fits are kept", default=None)
 
@@ -36,7 +36,4 @@ def place(kspace: Tensor, mask: Tensor, *how: object) -> Path | None:
     """The file in which a fit is kept, by what its image depends on; None where nothing is kept."""
     if not (folder := FOLDER.get()):
         return None
-    digest = hashlib.blake2b(repr((__version__, str(kspace.device), how)).encode(), digest_size=12)
-    for each in (kspace, mask):
-        digest.update(each.detach().cpu().resolve_conj().contiguous().numpy().tobytes())
-    return folder / f"{digest.hexdigest()}.pt"
+    return folder / f"{checksum(kspace, mask, repr((__version__, str(kspace.device), how)))}.pt"
