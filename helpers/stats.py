@@ -187,16 +187,17 @@ def resampled(table: pd.DataFrame, statistic: Callable[[pd.DataFrame], np.ndarra
     """A statistic of rows, the ends of its interval and its p-value of zero, by a bootstrap over volumes.
 
     table: with a column volume, whose rows hang together; the interval is of percentiles over RESAMPLES. The statistic
-    may be an array: then all four are, for each number by itself.
+    may be an array: then all four are, for each number by itself. Resamples where it is NaN are left out.
     """
     chance, parts = np.random.default_rng(seed), list(table.groupby("volume").indices.values())
     drawn = []
     for _ in range(RESAMPLES):
         chosen = chance.integers(len(parts), size=len(parts))
         drawn.append(statistic(table.iloc[np.concatenate([parts[number] for number in chosen])]))
+    drawn = np.array(drawn)
     low, high = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-    beyond = np.minimum((np.array(drawn) <= 0).sum(0), (np.array(drawn) >= 0).sum(0))
-    return statistic(table), low, high, np.minimum(2 * (1 + beyond) / (1 + RESAMPLES), 1)
+    beyond, defined = np.minimum((drawn <= 0).sum(0), (drawn >= 0).sum(0)), (~np.isnan(drawn)).sum(0)
+    return statistic(table), low, high, np.minimum(2 * (1 + beyond) / (1 + defined), 1)
 
 
 def bias_corrected(drawn: np.ndarray, claimed: float = 0.0) -> tuple[float, float, float]:

@@ -232,3 +232,13 @@ def test_claims_are_judged_together_and_the_page_says_what_that_takes(capsys):
 def test_what_is_no_number_has_no_p_value():
     """A mean that nobody knows was far from any claim, with p = 0."""
     assert np.isnan(stats.interval([np.nan, 0.1, 0.2], ["a", "b", "c"]).p_value(0.0))
+
+
+def test_resamples_without_a_value_say_nothing_about_the_others():
+    """Of two volumes at -1 and 1, half of the resamples are undefined, and the rest is as often below as above 0."""
+    table = pd.DataFrame({"volume": ["a", "b"], "value": [-1.0, 1.0]})
+    found = stats.resampled(table, lambda rows: rows["value"].mean() or np.nan)
+    assert found[1:3] == (-1, 1)
+    assert found[3] > 0.9
+    with pytest.warns(RuntimeWarning, match="All-NaN"):
+        assert stats.resampled(table, lambda rows: np.nan)[3] == 1

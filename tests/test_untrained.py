@@ -136,15 +136,16 @@ def test_convolutions_are_in_bfloat16_where_the_processor_multiplies_it_by_itsel
 
 @pytest.mark.parametrize("quick", [True, False])
 def test_bfloat16_is_left_where_it_does_not_pay(monkeypatch, quick):
-    monkeypatch.setattr("helpers.untrained.fit.pays", lambda device: quick)
+    monkeypatch.setattr("helpers.untrained.precision.pays", lambda device: quick)
     kspace, mask = scan()
     low, full = (fit(kspace, mask, replace(SMALL, precision=each, steps=3)).image for each in ("bfloat16", "float32"))
     assert torch.equal(low, full) != quick
+    assert methods.depends("convdecoder")["precision"] == ("bfloat16" if quick else "float32")
     assert (low - full).norm() < 0.05 * full.norm()  # a product of numbers of 8 bits is off by 2**-8, three steps of it
 
 
 def test_the_same_seed_gives_the_same_image_bit_for_bit(monkeypatch):
-    monkeypatch.setattr("helpers.untrained.fit.pays", lambda device: True)
+    monkeypatch.setattr("helpers.untrained.precision.pays", lambda device: True)
     kspace, mask = scan()
     for settings in (SMALL, replace(SMALL, precision="bfloat16"), COILS):
         one, two, other = (fit(kspace, mask, replace(settings, steps=12), seed=seed).image for seed in (0, 0, 1))

@@ -62,7 +62,7 @@ def table(args: argparse.Namespace, keys: Sequence[str], slices: Sequence[Slice]
         if hasattr(args, name):
             setattr(args, name, sorted(getattr(args, name)))
     depends = {key: getattr(args, key) for key in DEPENDS if hasattr(args, key)} | {"code": __version__}
-    parts = {name: methods.depends(name, [args.data]) for name in args.methods}
+    parts = {name: methods.depends(name, [args.data], args.device) for name in args.methods}
     if not by_method:
         depends |= {"methods": parts}
     made = lambda n: provenance(command(args), args.seed, n, args.device)  # noqa: E731

@@ -195,5 +195,5 @@ def known(args: argparse.Namespace) -> Table:
         KEYS,
         lambda n: provenance(shlex.join(words), args.seed, n, args.device),
         {"profile": args.profile, "code": __version__},
-        {name: methods.depends(name, args.data) for name in args.methods},
+        {name: methods.depends(name, args.data, args.device) for name in args.methods},
     )

@@ -108,7 +108,8 @@ def in_boxes(args: argparse.Namespace) -> Table:
                     key = (pathologies.EXPERIMENT, protocol, family, member.variant, each.identity)
                     work.append((key, (*_place(args, each), protocol, family, member.variant)))
                     known.add(member.method)
-    parts = {name: methods.depends(name, [args.data]) for name in sorted(known) if not name.startswith("published")}
+    known = sorted(name for name in known if not name.startswith("published"))
+    parts = {name: methods.depends(name, [args.data], args.device) for name in known}
     table = _table(args, "pathologies", pathologies.KEYS, found, {}, parts)
     table.drop(pathologies.redrawn(table.rows, found))
     return _filled(args, table, work, box)
@@ -126,7 +127,7 @@ def sought(args: argparse.Namespace) -> Table:
             for name in names:
                 arguments = (*_place(args, each), number, goal, name, tuple(names))
                 work.append(((name, goal, each.identity, number), arguments))
-    parts = {"methods": {name: methods.depends(name, [args.data]) for name in names}}
+    parts = {"methods": {name: methods.depends(name, [args.data], args.device) for name in names}}
     table = _table(args, "hidden", hidden.KEYS, found, parts)
     table.drop(pathologies.redrawn(table.rows, found, every=False))
     return _filled(args, table, work, search)
@@ -225,7 +226,7 @@ def _members(args: argparse.Namespace, names: Sequence[str], items: Sequence[Sli
     found = {}
     for name in names:
         known = {next(iter(groups.variants(name, source))).method for source in {item.source for item in items}}
-        found[name] = {each: methods.depends(each, [args.data]) for each in sorted(known)}
+        found[name] = {each: methods.depends(each, [args.data], args.device) for each in sorted(known)}
     return found
 
 

@@ -86,7 +86,7 @@ def _made(args: argparse.Namespace, tried: report.Tried, sizes: dict[str, report
         "size": "quick" if args.quick else "whole",
         "profile": args.profile,
         "made_by": provenance(_command(args), args.seed, sum(map(len, tables.values())), args.device),
-        "depends": methods.depends(args.method),
+        "depends": methods.depends(args.method, device=args.device),
         "gradient": tried.gradient,
         "trusted": trusted,
         "seconds": tried.seconds,
@@ -110,7 +110,7 @@ def _data(args: argparse.Namespace) -> str:
 
 def _identity(args: argparse.Namespace) -> dict:
     """What a report is of: all of its tables are measured with it, or belong to another report."""
-    found = {"method": args.method, "file": methods.depends(args.method), "data": _data(args)}
+    found = {"method": args.method, "file": methods.depends(args.method, device=args.device), "data": _data(args)}
     found |= {"size": "quick" if args.quick else "whole", "profile": args.profile, "seed": args.seed}
     found |= {"scans": scans} if (scans := contents(args.data or "")) else {}
     return plain(found | {"version": __version__})

@@ -116,7 +116,7 @@ def parts(args: argparse.Namespace, sides: Sequence[Side]) -> dict[str, dict]:
     """What the rows of each method depend on."""
     members = [member for side in sides for family in args.families for member in shifts.members(side, family)]
     known = {member.method for member in members if not member.method.startswith("published")}
-    return {name: methods.depends(name) for name in sorted(known)}
+    return {name: methods.depends(name, device=args.device) for name in sorted(known)}
 
 
 def depends(args: argparse.Namespace) -> dict:

@@ -104,7 +104,7 @@ def weights(args: argparse.Namespace, command: str) -> Iterator[dict]:
 def settings(args: argparse.Namespace, command: str) -> Iterator[dict]:
     """Try the settings of un-trained networks, slice by slice, and go on where a table ends: one row a value."""
     depends = {"profile": args.profile, "seed": args.seed, "code": __version__}
-    fits = {method: methods.depends(method) for method in args.methods}
+    fits = {method: methods.depends(method, device=args.device) for method in args.methods}
     table = Table(args.table, KEYS, lambda n: provenance(command, args.seed, n), depends, fits)
     for data in args.source:
         slices = training_slices(data, args)

@@ -14,6 +14,7 @@ from inspect import signature
 from pathlib import Path
 from shlex import quote
 
+import torch
 from torch import Tensor
 
 from helpers.data import DRAWN, FOLDERS, Slice
@@ -22,6 +23,7 @@ from helpers.methods import limited, own
 from helpers.networks import NETWORKS, fastmri_weights, zoo
 from helpers.places import READERS
 from helpers.sparsity.wavelet import COARSEST
+from helpers.untrained import precision
 from helpers.untrained.recipes import FITS
 
 Method = Callable[[Tensor, Tensor], Tensor]
@@ -142,12 +144,13 @@ def tuned_on(name: str, item: Slice) -> str:
     return item.source
 
 
-def depends(name: str, data: Sequence[str] = ()) -> dict:
+def depends(name: str, data: Sequence[str] = (), device: str = "cpu") -> dict:
     """What the images of a method depend on, beside the measurement and the code of this package: plain values.
 
     The checksums of a network's weights, lambda by source, where a wavelet's levels end, the settings of an un-trained
-    fit, or the checksum of the file that a reader's own function is in. data: sources, files and folders; lambda that
-    was tuned on a reader's, on what is in it, or on a folder that it is in, counts, too.
+    fit with the precision that it has on `device`, or the checksum of the file that a reader's own function is in.
+    data: sources, files and folders; lambda that was tuned on a reader's, on what is in it, or on a folder that it is
+    in, counts, too.
     """
     if name in NETWORKS:
         return {each: depends(each) for each in zoo.names() if each.startswith(f"{name}-")}
@@ -164,7 +167,9 @@ def depends(name: str, data: Sequence[str] = ()) -> dict:
                 lam[where] = found["lam"]
         has_levels = entry.module == "l1" and entry.options.get("name") not in ("dct", "fourier")
         return {"lam": lam} | ({"coarsest": COARSEST} if has_levels else {})
-    return asdict(FITS[name]) if name in FITS else {}
+    if name in FITS:
+        return asdict(FITS[name]) | {"precision": precision.used(FITS[name].precision, torch.device(device))}
+    return {}
 
 
 def _standing_in(name: str, source: str) -> str:

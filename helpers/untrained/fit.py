@@ -25,7 +25,7 @@ from helpers.files import save_aside
 from helpers.mri.rss import rss
 from helpers.untrained.generators import GENERATORS
 from helpers.untrained.kept import place
-from helpers.untrained.precision import pays
+from helpers.untrained.precision import used
 from helpers.untrained.problem import Problem, Settings
 from helpers.untrained.side_by_side import SideBySide
 
@@ -105,7 +105,7 @@ def fit(
         return Fit(rss(0 * kspace), torch.zeros_like(kspace), [], 0, {}, problem, nothing)
     fitting = Fitting(problem, seed, start, stop)
     if checkpoint is None and start is None and isinstance(seed, int):
-        checkpoint = place(kspace, mask, settings, seed, stop)
+        checkpoint = place(kspace, mask, settings, seed, stop, used(settings.precision, kspace.device))
     if checkpoint and checkpoint.is_file():
         fitting.read(checkpoint)
     done, began = fitting.progress, time.monotonic() - fitting.progress.seconds
@@ -144,7 +144,7 @@ class Fitting:
     ):
         self.problem, self.settings, self.warm, self.stop = problem, problem.settings, start is not None, stop
         self.progress, device = Progress(), problem.kspace.device
-        self.low = self.settings.precision == "bfloat16" and pays(device)
+        self.low = used(self.settings.precision, device) == "bfloat16"
         if isinstance(seed, int):
             generator = self.drawn(seed).to(device, memory_format=torch.channels_last)
         else:

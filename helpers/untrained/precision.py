@@ -3,6 +3,11 @@
 import torch
 
 
+def used(asked: str, device: torch.device) -> str:
+    """The precision that the convolutions of a fit have on a device where one is asked for, see `problem.Settings`."""
+    return asked if asked == "float32" or pays(device) else "float32"
+
+
 def pays(device: torch.device, found: dict | None = None) -> bool:
     """Whether convolutions in bfloat16 are faster than in float32 on a device.
 
