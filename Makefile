@@ -3,7 +3,7 @@
 # make test                 everything that is checked, two at a time: lint, tests, every chapter, the pages in a browser
 # make lint                 style of code and notebooks
 # make lock                 newest versions that pyproject.toml admits -> requirements.lock, environment.yml
-# make clean                forget executed chapters and pages
+# make clean                forget executed chapters and pages; what was tuned, trained or fitted on your scans stays
 
 # the first of these that is new enough; make PYTHON=/path/to/python chooses another
 SUITS = $(1) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(1)
@@ -48,4 +48,4 @@ lock: $(STAMP)
 	@$(BIN)/python scripts/lock.py
 
 clean:
-	@rm -rf _build
+	@test ! -d _build || find _build -mindepth 1 -maxdepth 1 ! -name kept -exec rm -rf {} +

@@ -10,5 +10,5 @@ CHECKOUT = (ROOT / "pyproject.toml").is_file() and (ROOT / "zoo").is_dir()
 SHIPPED = ROOT if CHECKOUT else PACKAGE / "shipped"
 ZOO, RESULTS, BOOK = (SHIPPED / name for name in ("zoo", "results", "book"))
 # what runs leave behind for later ones: checkpoints, and weights that were tuned on a reader's own scans
-KEPT = ROOT / "_build" if CHECKOUT else Path.home() / ".cache" / "robust-mri"
+KEPT = ROOT / "_build" / "kept" if CHECKOUT else Path.home() / ".cache" / "robust-mri"
 READERS = KEPT / "tuned.json"  # the latter, by file or folder

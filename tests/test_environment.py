@@ -119,3 +119,17 @@ def test_fastmri_imports_without_torchvision():
     assert "torchvision" not in {d.name for d in importlib.metadata.distributions()}
     code = "import fastmri, fastmri.data.subsample, fastmri.data.transforms, fastmri.evaluate"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_make_clean_leaves_what_was_tuned_and_trained(root, tmp_path):
+    (tmp_path / "Makefile").write_bytes((root / "Makefile").read_bytes())
+    for name in ("html/index.html", "smoke/html/index.html", "kept/tuned.json", "kept/training/one.pt"):
+        (tmp_path / "_build" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "_build" / name).touch()
+    for _ in range(2):  # also where there is nothing to forget
+        subprocess.run(["make", "-C", str(tmp_path), "clean"], check=True, capture_output=True)
+        assert sorted(each.name for each in tmp_path.rglob("*") if each.is_file()) == [
+            "Makefile",
+            "one.pt",
+            "tuned.json",
+        ]

@@ -89,7 +89,7 @@ def test_an_origin_that_cannot_be_read_is_a_sentence(mine, capsys):
         assert "kept.json is there and not of this command" in capsys.readouterr().err.splitlines()[-1]
 
 
-def test_several_masks_are_several_rows(mine):
+def test_several_masks_are_several_rows(mine, capsys):
     arguments = ["evaluate", "zero-filled", "--data", "knee", *SMALL, "--slices", "1", "--table", "kept.csv", "--seed"]
     assert main([*arguments, "1"]) == 0
     assert main([*arguments, "0", "1"]) == 0
@@ -97,6 +97,9 @@ def test_several_masks_are_several_rows(mine):
     assert rows["seed"].tolist() == [0, 0, 1, 1] and not rows.duplicated(["volume", "seed"]).any()
     assert rows.groupby("volume")["ssim"].nunique().eq(2).all()  # other masks, other images
     assert json.loads((mine / "kept.json").read_text())["seed"] == [0, 1]
+    capsys.readouterr()
+    assert main([*arguments, "1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["mean"] == pytest.approx(rows[rows["seed"] == 1]["ssim"].mean())
 
 
 def test_a_scan_with_a_mask_of_its_own_is_measured_once_whatever_the_seeds(mine, capsys):

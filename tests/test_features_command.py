@@ -51,4 +51,7 @@ def test_maps_of_one_protocol_leave_those_of_the_other(here, capsys):
     command = [*COMMAND, "--only", "maps", "--methods", "unet", "--protocol"]
     for protocol in ("published", "corrected", "published"):
         assert main([*command, protocol]) == 0
+    capsys.readouterr()
+    assert main([*COMMAND, "--only", "hidden", "curves", "checks", "--protocol", "published"]) == 2
+    assert "published protocol has none" in capsys.readouterr().err
     assert set(read(here / "heat_maps.csv")["protocol"]) == {"published", "corrected"}

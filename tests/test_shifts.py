@@ -300,10 +300,19 @@ def test_the_command_goes_on_where_it_was_and_takes_readers_methods_and_folders(
     assert len(both) == 16 + 8 and len(both.merge(first)) == len(first)
     assert main([*command, "shifted:plain", "--sides", "out"]) == 0
     assert len(tables.read(Path("t.csv"))) == len(both)
+    grown = both.assign(level=1.2 * both["level"])  # as where a folder has other slices since
+    grown.to_csv("t.csv", index=False)
+    assert main([*command, "wavelet", "shifted:plain"]) == 0
+    assert tables.read(Path("t.csv")).drop(columns="seconds", errors="ignore").equals(both)
     assert main([*command, "wavelet", "--sides", "out", "nowhere"]) == 2
     assert "no side 'nowhere'; choose from in, out, noise" in capsys.readouterr().err
-    assert main(["shifts", "--from", "here", "--table", "u.csv"]) == 2
-    assert "two sides" in capsys.readouterr().err
+    for words, sentence in (
+        (["here"], "two sides"),
+        (["here", "--to", "there", "--protocol", "published"], "measured corrected alone"),
+        (["any", "--to", "hard"], "any"),
+    ):
+        assert main(["shifts", "--from", *words, "--table", "u.csv"]) == 2
+        assert sentence in capsys.readouterr().err.splitlines()[-1]
 
 
 @pytest.mark.slow

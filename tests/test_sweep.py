@@ -91,6 +91,9 @@ def test_what_fails_keeps_its_traceback_is_told_and_is_tried_again(here, capsys)
     assert said == f"out/failed/{kept.name}: AssertionError: a is 2"
     assert "a is 2" in (here / "out" / "index.html").read_text()
     assert main(command) == 1 and len(pd.read_csv("out/sweep.csv")) == 3
+    assert main(["sweep", "note.ipynb", "-p", "a=4", "-p", "fails=2", "--out", "out"]) == 0
+    rows = pd.read_csv("out/sweep.csv")
+    assert rows.set_index("a")["state"][2] == "failed" and len(rows) == 4, "another grid forgets no failure"
 
 
 def test_a_run_is_made_anew_where_what_its_parameters_name_has_changed(here, capsys):

@@ -3,9 +3,9 @@
 Scores every method on the same slices under the same masks and writes one row a slice to --table, which is
 resumable: rows that it has already are kept and not measured again, but for those of methods that have changed since
 (other weights, another lambda, another file). Beside it a .json says where it comes from and what it depends on; a
-table of another profile or version is refused. The summary is of these slices alone, with a row for each of --data. A
-slice on which a method fails is lost for it and said at the end, with exit code 1; with --limit also one on which it
-hangs or ends its process.
+table of another profile or version is refused. The summary is of these slices and seeds alone, with a row for each of
+--data. A slice on which a method fails is lost for it and said at the end, with exit code 1; with --limit also one on
+which it hangs or ends its process.
 Example: python -m helpers evaluate wavelet tv my_package.my_module:reconstruct --data knee --volumes 20
 """
 
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     for name in args.methods:
         methods.load(name)  # what is wrong with a name is said before anything is measured
     table, opened = known(args), opened_data(args)
-    met: dict[str, list[str]] = {data: [] for data in args.data}
+    met: dict[str, set[tuple[str, int]]] = {data: set() for data in args.data}
     lost: dict[str, list[str]] = {}
     with tqdm(desc="slices", total=sum(map(len, opened.values()))) as bar:
         work = pieces(args, opened, table, met, bar)
@@ -72,10 +72,12 @@ def run(args: argparse.Namespace) -> int:
     table.finish(ordered=True)
     if without := [data for data in args.data if not met[data]]:
         raise BadInput(f"nothing to score: no slice of {', '.join(without)} has a target")
-    here = table.of({identity for each in met.values() for identity in each})
+    here = table.of({identity for each in met.values() for identity, _ in each})
+    pairs = pd.Series(list(zip(here["identity"], here["seed"], strict=True)), here.index, dtype=object)
+    here = here[pairs.isin(set().union(*met.values()))]
     have = here["method"].value_counts().reindex(args.methods, fill_value=0)
     code = told(lost, {name: len(each) + have[name] for name, each in lost.items()}, have.sum())
-    rows = pd.concat([here[here["identity"].isin(each)].assign(data=data) for data, each in met.items()])
+    rows = pd.concat([here[pairs[here.index].isin(each)].assign(data=data) for data, each in met.items()])
     for sentence in evaluate.worse_than_nothing(rows):
         print(sentence, file=sys.stderr)
     place = {name: number for number, name in enumerate(args.methods)}  # others, which the table has too, come last
@@ -95,12 +97,12 @@ def opened_data(args: argparse.Namespace) -> dict[str, Sequence[Slice]]:
 
 
 def pieces(
-    args: argparse.Namespace, opened: Mapping[str, Sequence[Slice]], table: Table, met: dict[str, list[str]], bar: tqdm
+    args: argparse.Namespace, opened: Mapping[str, Sequence[Slice]], table: Table, met: dict[str, set], bar: tqdm
 ) -> Iterator[tuple[None, tuple]]:
     """Slices of one volume and size that have a target, as many as --batch, and what is not measured of all of them.
 
-    Each slice is read once. met: gets the identities of those that have a target, by the name of their data; bar: of
-    the slices that were looked at.
+    Each slice is read once. met: gets identity and seed of those that have a target, by the name of their data; bar:
+    of the slices that were looked at.
     """
     for _, alike in groupby(wanted(args, opened, table, met, bar), key=_alike):
         while some := list(islice(alike, args.batch)):
@@ -120,7 +122,7 @@ def _alike(piece: tuple[Slice, list]) -> tuple:
 
 
 def wanted(
-    args: argparse.Namespace, opened: Mapping[str, Sequence[Slice]], table: Table, met: dict[str, list[str]], bar: tqdm
+    args: argparse.Namespace, opened: Mapping[str, Sequence[Slice]], table: Table, met: dict[str, set], bar: tqdm
 ) -> Iterator[tuple[Slice, list[tuple[str, int]]]]:
     """Every slice that has a target, and what is not measured of it: method and seed.
 
@@ -134,7 +136,6 @@ def wanted(
             bar.update()
             if item.target is None:
                 continue
-            met[data].append(item.identity)
             table.volume(item.volume, item.number, item.identity)  # refuses what cannot stand beside its rows
             keys = [(name, item.identity, seed) for name in args.methods for seed in args.seed]
             if item.mask is not None:
@@ -142,6 +143,7 @@ def wanted(
                 keys = [(*each, first.get(each, args.seed[0])) for each in names]
                 if len(args.seed) > 1:
                     say_once(f"{data} has masks of its own, under which it is measured once, whatever the --seed")
+            met[data] |= {key[1:] for key in keys}
             for key in [each for each in keys if each in have and each in weights]:
                 if not math.isclose(weights[key], weight(key[0], item)["lam"], rel_tol=1e-5):
                     say_once(f"rows of {key[0]} in {table.path} that another weight made are measured again")

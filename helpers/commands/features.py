@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+import pandas as pd
+
 from helpers import __version__, methods, stats
 from helpers.commands import _outputs, show
 from helpers.commands._inputs import COUNT, EACH_ONCE, NO_METHODS, SEED, add_workers, usable
@@ -34,6 +36,7 @@ from helpers.shifts.groups import FAMILIES
 SEVERAL = ("only", "protocol", "families", "methods")
 ONE = ("data", "boxes", "findings", "sought", "volumes", "stride", "variants", "profile", "seed", "tables")
 DEPENDS = ("data", "profile", "seed")
+Found = tuple[pd.DataFrame, list[str]]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,10 +82,10 @@ def run(args: argparse.Namespace) -> int:
     lost = 0
     for name in wanted:
         measure, by, score = EXPERIMENTS[name]
-        table = measure(args)
-        lost += len(table.lost)
+        rows, without = measure(args)
+        lost += len(without)
         if score:
-            show(stats.summary(table.rows, by, score).to_dict("records"), args.json)
+            show(stats.summary(rows, by, score).to_dict("records"), args.json)
     return int(lost > 0)
 
 
@@ -90,13 +93,15 @@ def _empty(args: argparse.Namespace, name: str) -> bool:
     """Whether an experiment has nothing to measure."""
     if "corrected" in args.protocol:
         return False
+    if name not in ("pathologies", "maps"):  # which are of the corrected protocol alone
+        return True
     if name == "pathologies":
         return not any(list(groups.as_published(family, "knee")) for family in args.families)
     known = heat_maps.METHODS["published"]
-    return name == "maps" and not set(args.methods or known) & set(known)
+    return not set(args.methods or known) & set(known)
 
 
-def in_boxes(args: argparse.Namespace) -> Table:
+def in_boxes(args: argparse.Namespace) -> Found:
     """The rows of all findings in their boxes."""
     found = _found(args)
     few = list(pathologies.first(found, pathologies.FITTED))
@@ -115,7 +120,7 @@ def in_boxes(args: argparse.Namespace) -> Table:
     return _filled(args, table, work, box)
 
 
-def sought(args: argparse.Namespace) -> Table:
+def sought(args: argparse.Namespace) -> Found:
     """The rows of what hides or invents a finding: of each volume the first."""
     found = hidden.one_a_volume(_found(args), args.sought)
     goals = [goal for goal in GOALS if goal == "hide" or pathologies.has_twins(args.data)]
@@ -133,7 +138,7 @@ def sought(args: argparse.Namespace) -> Table:
     return _filled(args, table, work, search)
 
 
-def curves(args: argparse.Namespace) -> Table:
+def curves(args: argparse.Namespace) -> Found:
     """The rows of the detectability curve."""
     items = shifts.slices(args.data, profile(args.profile), args.volumes or detection.VOLUMES)
     names = args.methods or hidden.METHODS
@@ -142,7 +147,7 @@ def curves(args: argparse.Namespace) -> Table:
     return _filled(args, table, work, curve)
 
 
-def maps(args: argparse.Namespace) -> Table:
+def maps(args: argparse.Namespace) -> Found:
     """The lines of all heat maps: of the first volume the whole, of further ones and as published coarse ones."""
     items = shifts.slices(args.data, profile(args.profile), args.volumes or heat_maps.VOLUMES)
     work, parts = [], {}
@@ -160,7 +165,7 @@ def maps(args: argparse.Namespace) -> Table:
     return _filled(args, table, work, lines)
 
 
-def checks(args: argparse.Namespace) -> Table:
+def checks(args: argparse.Namespace) -> Found:
     """The rows that hold heat maps against one feature at a time."""
     items = shifts.slices(args.data, profile(args.profile), args.volumes or heat_maps.VOLUMES)
     names = args.methods or [name for name in heat_maps.METHODS["corrected"] if name not in heat_maps.STRIDES]
@@ -248,10 +253,9 @@ def _case(device: str, data: str, size: str, place: pathologies.Place, boxes: Pa
     return pathologies.case(data, profile(size), place, boxes).to(device), *others
 
 
-def _filled(args: argparse.Namespace, table: Table, work: Sequence[tuple], function: Callable) -> Table:
-    """The table with the rows of all pieces of work."""
-    measured(table, work, partial(function, args.seed, args.device), Workers.of(args))
-    return table
+def _filled(args: argparse.Namespace, table: Table, work: Sequence[tuple], function: Callable) -> Found:
+    """The rows of all pieces of work, and why some are lost."""
+    return measured(table, work, partial(function, args.seed, args.device), Workers.of(args)), table.lost
 
 
 def _path(args: argparse.Namespace, experiment: str) -> Path | None:

@@ -1,7 +1,7 @@
 """Fit an un-trained network to one slice and write how its image evolves; resumable.
 
 DATA is a drawn source, whose held-out slices are counted through its volumes, two of each, or a file. Every --look
-steps a row: losses, scores of the image as it stands, seconds so far. A checkpoint in _build/fits is written every
+steps a row: losses, scores of the image as it stands, seconds so far. A checkpoint in _build/kept/fits is written every
 minute, from which a fit that was killed goes on. Example, the published recipe, hours on one core:
   python -m helpers fit convdecoder-first --data knee --table results/fit-convdecoder-first-knee.csv
 """
@@ -12,6 +12,7 @@ import shlex
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from helpers import __version__
@@ -26,6 +27,7 @@ from helpers.experiments.tables import Table
 from helpers.mri import metrics
 from helpers.places import KEPT
 from helpers.profiles import PROFILES, profile
+from helpers.untrained import precision
 from helpers.untrained.fit import LOOK, fit
 from helpers.untrained.recipes import FITS
 
@@ -50,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
     parser.add_argument("--table", type=Path, help="CSV of all looks")
-    parser.add_argument("--checkpoints", type=Path, default=CHECKPOINTS, help="(default: _build/fits)")
+    parser.add_argument("--checkpoints", type=Path, default=CHECKPOINTS, help="(default: _build/kept/fits)")
     parser.add_argument("--json", action="store_true", help="print the last look as one JSON object")
 
 
@@ -59,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
         raise BadInput(f"{args.method!r} is no un-trained method; choose one of {', '.join(FITS)}")
     asked = {"steps": args.steps, "precision": args.precision}
     settings = replace(FITS[args.method], **{name: value for name, value in asked.items() if value is not None})
+    settings = replace(settings, precision=precision.used(settings.precision, usable(args.device)))
     if args.look % LOOK:
         raise BadInput(f"--look must be a multiple of {LOOK}")
     _outputs.check({"--table": args.table})
@@ -84,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     table = Table(
         args.table,
         KEYS,
-        lambda n: provenance(command, args.seed, n, args.device),
+        lambda n: provenance(command, args.seed, n, args.device, torch.get_num_threads()),
         {"profile": args.profile, "seed": args.seed, "look": args.look, "code": __version__}
         | where
         | identity

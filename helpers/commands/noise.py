@@ -9,6 +9,7 @@ import argparse
 import shlex
 from pathlib import Path
 
+import torch
 from tqdm import tqdm
 
 from helpers import __version__
@@ -33,10 +34,12 @@ def run(args: argparse.Namespace) -> int:
     words = ["--profile", args.profile, "--seed", str(args.seed), "--table", str(args.table)]
     command = shlex.join(["python", "-m", "helpers", "noise", *words])
     depends = {"profile": args.profile, "seed": args.seed, "code": __version__}
-    table = Table(args.table, noise_levels.KEYS, lambda n: provenance(command, args.seed, n), depends)
+    made = lambda n: provenance(command, args.seed, n, threads=torch.get_num_threads())  # noqa: E731
+    table = Table(args.table, noise_levels.KEYS, made, depends)
     have = table.have
     scans = [scan for scan in noise_levels.scans(args.seed) if scan.key not in have]
     for scan in tqdm(scans, "scans"):
         table.add(noise_levels.rows(scan, profile(args.profile)))
+    table.finish(ordered=True)
     show(noise.by_factor(table.rows).reset_index().to_dict("records"), args.json)
     return 0

@@ -74,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
         raise BadInput(f"there is no side {min(unknown)!r}; choose from {', '.join({each.side: 0 for each in sides})}")
     sides = [side for side in sides if not args.sides or side.side in args.sides]
     table = Table(args.table, shifts.KEYS, partial(made, args), depends(args), parts(args, sides))
+    table.drop(shifts.at_other_levels(table.rows, sides))
     work = list(shifts.pieces(sides, args.families, sets, args.variants))
     rows = measured(table, work, partial(one, args.seed, args.device), Workers.of(args))
     show(stats.summary(rows, shifts.KEYS[:-1]).to_dict("records"), args.json)
@@ -86,6 +87,8 @@ def asked_for(args: argparse.Namespace) -> list[Side]:
     if (start is None) != (end is None):
         raise BadInput("a shift has two sides; give --from and --to, or neither")
     if end is not None:
+        if "corrected" not in args.protocol:
+            raise BadInput("a shift of your own is measured corrected alone; leave out --protocol")
         return list(shifts.between(start, end, "knee"))
     return [side for shift in args.shift for protocol in args.protocol for side in shifts.sides(shift, protocol)]
 
@@ -97,13 +100,13 @@ def ranked(args: argparse.Namespace) -> pd.DataFrame:
     by = {hard.RANKED_BY: methods.depends(hard.RANKED_BY)}
     table = Table(args.ranking, hard.KEYS, partial(made, args), same, by)
     work = [((place,), (args.profile, args.ranked, place)) for place in range(len(slices))]
-    return measured(table, work, partial(rank, args.seed), Workers.of(args))
+    return measured(table, work, partial(rank, args.seed, args.device), Workers.of(args))
 
 
-def rank(seed: int, arguments: tuple[str, int, int]) -> list[dict]:
+def rank(seed: int, device: str, arguments: tuple[str, int, int]) -> list[dict]:
     """The row of one slice that is ranked, drawn where it is worked on."""
     size, volumes, place = arguments
-    return [hard.row(hard.ranked(profile(size), volumes), place, seed)]
+    return [hard.row(hard.ranked(profile(size), volumes), place, seed, device)]
 
 
 def one(seed: int, device: str, arguments: tuple[Slice, Side, str, str]) -> list[dict]:

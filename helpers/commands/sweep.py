@@ -56,15 +56,15 @@ def run(args: argparse.Namespace) -> int:
     depends = {"notebook": sweeps.digest(notebook), "code": __version__}
     made = lambda n: provenance(command, [], n, args.device)  # noqa: E731
     table = Table(table_at, sweeps.KEYS, made, depends, numbers=())  # a parameter is what its notebook makes of it
-    if len(table.rows):
-        table.drop(table.rows["state"] == sweeps.FAILED)
     named = {sweeps.key(parameters): sweeps.named(notebook, parameters) for parameters in grid}
+    if len(table.rows):
+        table.drop((table.rows["state"] == sweeps.FAILED) & table.rows["run"].isin(named))
     forget(table, named)
     work = [((run,), (notebook, folder, parameters, named[run])) for run, parameters in zip(named, grid, strict=True)]
     rows = measured(table, work, one, Workers.of(args))
     with written_aside(args.out / "index.html") as part:
         part.write_text(sweeps.page(notebook, folder, rows), "utf8")
-    failed = rows[rows["state"] == sweeps.FAILED]
+    failed = rows[(rows["state"] == sweeps.FAILED) & rows["run"].isin(named)]
     for row in failed.to_dict("records"):
         print(f"{args.out}/failed/{row['run']}.ipynb: {row['message']}", file=sys.stderr)
     show(rows.drop(columns=sweeps.NAMED, errors="ignore").to_dict("records"), args.json)

@@ -1,8 +1,8 @@
 """Train networks, or go on where their trainings stopped.
 
 NAME is a recipe of zoo/recipes.toml, or a name of your own with --architecture. Card and weights are written to the
-zoo at every validation, checkpoints and a CSV log to _build/training every two minutes; a run that is killed goes on
-there when it is started again; without its checkpoint --from zoo goes on with the weights that are shipped. Several
+zoo at every validation, checkpoints and a CSV log to _build/kept/training every two minutes; a run that is killed goes
+on there when it is started again; without its checkpoint --from zoo goes on with the weights that are shipped. Several
 names, or --all, are trained one after the other, --jobs of them at a time.
 Under torchrun several GPUs share a training. Examples:
   python -m helpers train unet-knee --from zoo --steps 40000 --hours 2
@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " had reached its plateau is the card's `restart_gain`",
     )
     how.add_argument("--out", type=Path, default=zoo.ZOO, help="folder of cards and weights (default: zoo)")
-    how.add_argument("--checkpoints", type=Path, default=CHECKPOINTS, help="(default: _build/training)")
+    how.add_argument("--checkpoints", type=Path, default=CHECKPOINTS, help="(default: _build/kept/training)")
     how.add_argument("--json", action="store_true", help="print one JSON object a network")
 
 

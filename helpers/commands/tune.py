@@ -2,9 +2,9 @@
 
 Tries a grid of weights on slices that no test uses and keeps the one with the best mean SSIM, where every command and
 chapter looks it up: of a drawn source in helpers/methods/tuned.json, unless it has one of larger slices; of your file
-or folder, for what is in it, in _build/tuned.json. Of an un-trained network each setting is tried at other values, one
-at a time; its settings stand in helpers/untrained/recipes.py and are not changed. With --table every score of the sweep
-is written, too. Examples:
+or folder, for what is in it, in _build/kept/tuned.json. Of an un-trained network each setting is tried at other values,
+one at a time; its settings stand in helpers/untrained/recipes.py and are not changed. With --table every score of the
+sweep is written, too. Examples:
   python -m helpers tune wavelet tv --source knee brain stanford --volumes 24
   python -m helpers tune convdecoder --source knee brain --volumes 3 --table results/tuning_untrained.csv
 """
@@ -80,7 +80,10 @@ def training_slices(data: str, args: argparse.Namespace) -> list[Slice]:
 def weights(args: argparse.Namespace, command: str) -> Iterator[dict]:
     """Tune the weight of every method on every source: one row each, and what was found is kept at once."""
     depends = {"profile": args.profile, "seed": args.seed, "code": __version__}
-    table = Table(args.table, KEYS_OF_WEIGHTS, lambda n: provenance(command, args.seed, n), depends)
+    parts = {method: methods.depends(method) for method in args.methods}
+    for part in parts.values():
+        del part["lam"]  # which is what is looked for
+    table = Table(args.table, KEYS_OF_WEIGHTS, partial(made, args, command), depends, parts)
     for data in args.source:
         slices = training_slices(data, args)
         for method in args.methods:
@@ -94,20 +97,21 @@ def weights(args: argparse.Namespace, command: str) -> Iterator[dict]:
             here = table.rows["identity"].isin([item.identity for item in slices])
             rows = table.rows[(table.rows["method"] == method) & here]
             found = tuning.best(rows)
-            made = provenance(command, args.seed, found["n"])
             kept = data if data in DRAWN else str(Path(data).resolve())
             found_at = methods.TUNED if data in DRAWN else methods.READERS
-            tuning.remember(method, kept, found | {"profile": args.profile} | made, found_at)
+            tuning.remember(method, kept, found | {"profile": args.profile} | made(args, command, found["n"]), found_at)
             yield {"method": method, "source": data} | found
 
 
 def settings(args: argparse.Namespace, command: str) -> Iterator[dict]:
     """Try the settings of un-trained networks, slice by slice, and go on where a table ends: one row a value."""
     depends = {"profile": args.profile, "seed": args.seed, "code": __version__}
+    tried: set[str] = set()
     fits = {method: methods.depends(method, device=args.device) for method in args.methods}
-    table = Table(args.table, KEYS, lambda n: provenance(command, args.seed, n), depends, fits)
+    table = Table(args.table, KEYS, partial(made, args, command), depends, fits)
     for data in args.source:
         slices = training_slices(data, args)
+        tried |= {item.identity for item in slices}
         for method in args.methods:
             done = {key[2] for key in table.have if key[0] == method}
             left = [item for item in slices if item.identity not in done]
@@ -117,7 +121,15 @@ def settings(args: argparse.Namespace, command: str) -> Iterator[dict]:
             ):
                 table.add({name: row[name] for name in SETTINGS} for row in rows)
     table.finish()
-    yield from stats.summary(table.rows, ["source", "method", "setting", "value"]).to_dict("records")
+    rows = table.of(tried)
+    yield from stats.summary(rows[rows["method"].isin(args.methods)], ["source", "method", "setting", "value"]).to_dict(
+        "records"
+    )
+
+
+def made(args: argparse.Namespace, command: str, n: int) -> dict:
+    """Where n rows come from."""
+    return provenance(command, args.seed, n, args.device)
 
 
 def swept(seed: int, device: str, arguments: tuple[str, Slice, set]) -> list[dict]:

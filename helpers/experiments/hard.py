@@ -67,13 +67,13 @@ def slices_of(ranking: pd.DataFrame, profile: Profile, source: str = "knee") -> 
 
 
 @torch.no_grad()
-def row(slices: Sequence[Slice], place: int, seed: int = 0) -> dict:
+def row(slices: Sequence[Slice], place: int, seed: int = 0, device: str = "cpu") -> dict:
     """How hard the slice at a place is: scores of the ranking network, and the share of high frequencies.
 
     high: the share of the energy outside the center; high_clean: the same without the energy of the noise, as far as
     `noise_level` knows it, since a noisy reference has high frequencies, too, that are no anatomy.
     """
-    item = slices[place]
+    item = slices[place].to(device)
     found = evaluate.measure(RANKED_BY, methods.load(RANKED_BY), item, evaluate.mask_of(item, seed=seed))
     return (
         {"place": place}

@@ -7,8 +7,6 @@ from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import torch
-
 from helpers import __version__
 from helpers.data import DRAWN, FOLDERS
 from helpers.data.boxes import beside
@@ -22,14 +20,14 @@ PACKAGES = ("torch", "numpy", "scipy", "PyWavelets", "sigpy", "fastmri", "scikit
 INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve", "bf16")
 
 
-def provenance(command: str, seed: int | list[int], n: int, device: str = "cpu") -> dict:
-    """Where a result of n rows comes from, to be stored beside it."""
+def provenance(command: str, seed: int | list[int], n: int, device: str = "cpu", threads: int = 1) -> dict:
+    """Where a result of n rows comes from, to be stored beside it; threads: of each piece of work, 1 by `Workers`."""
     return {
         "command": command,
         "seed": seed,
         "n": n,
         "device": device,
-        "threads": torch.get_num_threads(),
+        "threads": threads,
         "commit": commit(),
         "processor": processor(),
         "versions": versions(),

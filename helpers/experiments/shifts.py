@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -24,6 +25,7 @@ KEYS = ["shift", "protocol", "domain", "side", "family", "variant", "identity"]
 SECOND = "stanford"  # the second site, whose scans differ in more than what they show
 COUNT = 20  # slices of a side, one a volume
 FITTED = 12  # of them that un-trained networks are measured on
+RANKED = ("any", "hard")  # sets of slices that are chosen by rank
 RAW = "readout as it is"  # the second site's scans without the readout that the first site's have
 SHIFTS = {  # name: the domains, and for each the sides, "in" first: whose slices, and under which mask
     "site": {"knee": {"in": ("fat-suppressed", "random"), "out": (SECOND, "random"), RAW: (SECOND, "random")}},
@@ -76,7 +78,7 @@ def sides(shift: str, protocol: str) -> Iterator[Side]:
 def between(start: str, end: str, domain: str) -> Iterator[Side]:
     """The sides of a reader's own shift: from one source, file or folder to another; corrected alone."""
     for side, name in (("in", start), ("out", end)):
-        yield Side(YOURS, "corrected", domain, side, name, "random")
+        yield Side(YOURS, "corrected", domain, side, f"./{name}" if name in RANKED else name, "random")
 
 
 def of_yours(side: Side, data: str, anatomy: str) -> Side:
@@ -101,7 +103,7 @@ def slices(
     name: "knee", "brain", "stanford", or a reader's file or folder; "fat-suppressed" knees; "any" and "hard", those of
     `source` that were ranked, see `hard.places`. BadInput where none has a reference.
     """
-    if name in ("any", "hard"):
+    if name in RANKED:
         ranked = hard.slices_of(ranking, profile, source)
         return [ranked[place] for place in hard.places(ranking, name == "hard", count)]
     source, suffix = ("knee", "FS_FBK") if name == "fat-suppressed" else (name, "")
@@ -127,6 +129,20 @@ def parts(sides: Sequence[Side], sets: Mapping[str, Sequence[Slice]]) -> Iterato
             if same and start.protocol == "corrected" and (start.side, end.side) == ("in", "out"):
                 for thing, level in like.differences(sets[start.slices], sets[end.slices]).items():
                     yield replace(start, side=thing, level=level)
+
+
+def at_other_levels(rows: pd.DataFrame, sides: Sequence[Side]) -> pd.Series:
+    """Of each row of a table, whether it was made like the other side by another level than these sides have.
+
+    A level is of medians over all slices, so that it moves where a reader's folder grows.
+    """
+    keys = ["shift", "protocol", "domain", "side"]
+    levels = {tuple(getattr(side, key) for key in keys): side.level for side in sides if side.level is not None}
+    now = pd.Series(
+        [levels.get(key, np.nan) for key in zip(*(rows[key] for key in keys), strict=True)], rows.index, float
+    )
+    then = rows["level"].astype(float) if "level" in rows else np.nan
+    return now.notna() & ~np.isclose(now, then, rtol=1e-4)  # a table keeps six digits
 
 
 def members(side: Side, family: str) -> list[Variant]:

@@ -10,7 +10,7 @@ from helpers.places import RESULTS
 
 LEVELS = (
     "**Rows of l1-wavelet in this table are older than the method.** Its transform had one level less, with which it"
-    " scores up to .03 of SSIM lower. They will be measured anew."
+    " scores lower. They will be measured anew."
 )
 
 
