@@ -149,6 +149,14 @@ def test_data_without_references_are_shown_and_said_and_drawn_ones_take_their_pl
         "knee",
         "",
     ] and not shown
+    assert figures.referenced(str(path), small, whole=True) == str(path) and not shown
+    with h5py.File(path, "r+") as file:
+        file["mask"] = np.arange(file["kspace"].shape[-1]) % 4 == 0
+    assert figures.referenced(str(path), small) == str(path) and not shown
+    assert figures.referenced(str(path), small, whole=True) == ""
+    assert "**scan was measured under a mask of its own**, so that no other" in shown.pop().data
+    with h5py.File(path, "r+") as file:
+        del file["mask"]
     with h5py.File(path, "r+") as file:
         file["kspace"][...] *= np.arange(file["kspace"].shape[-1]) % 4 == 0
         del file["reconstruction_rss"]

@@ -73,6 +73,11 @@ class Slice:
         return f"{self.origin}-{checksum(*own)}"
 
     @property
+    def whole(self) -> bool:
+        """Whether it has all of k-space and a reference, so that any mask can be drawn and scored."""
+        return self.mask is None and self.target is not None
+
+    @property
     def seeded_by(self) -> str:
         """What masks are drawn by: the name of a drawn volume; the origin of one in a file, which may be renamed."""
         return self.volume if self.drawn else self.origin or self.volume

@@ -33,7 +33,7 @@ def ranked(
 def table(
     profile: Profile, volumes: int = VOLUMES, source: str = "knee", seed: int = 0, listed: str | Path = ""
 ) -> pd.DataFrame:
-    """All that have a reference, ranked here and now: one row of `row` each; of one anatomy, that of the first.
+    """All whole slices, ranked here and now: one row of `row` each; of one anatomy, that of the first.
 
     listed: a CSV of files and slices (0-based) that are hard by somebody's account, such as fastMRI-A; these are then
     ranked, too, and told by a column `listed`. BadInput where the source has none of them.
@@ -48,7 +48,7 @@ def table(
         places = [place for place, there in enumerate(named) if there or slices.places[place] in usual]
     found, anatomy = [], None
     for place in tqdm(places, "slices to rank"):
-        if (item := slices[place]).target is None:
+        if not (item := slices[place]).whole:  # of no use under the masks that are drawn
             continue
         anatomy = anatomy or item.anatomy
         if item.anatomy == anatomy:

@@ -122,7 +122,7 @@ class Marked:
 def places(data: str, profile: Profile, findings: int = COUNT, boxes: Path | None = None) -> list[Marked]:
     """Where the first so many findings are, of copies of a scan those of the first.
 
-    BadInput for data without any on a slice that has a reference.
+    BadInput for data without any on a slice that has a reference and all of its k-space.
     """
     for remembered in (case, _slices):  # a table of boxes may have changed since
         remembered.cache_clear()
@@ -130,11 +130,13 @@ def places(data: str, profile: Profile, findings: int = COUNT, boxes: Path | Non
     with_boxes = (
         Marked(place, item.volume, item.number, item.identity, item.source, visible(case(data, profile, place, boxes)))
         for place, item in slices
-        if item.boxes and item.target is not None
+        if item.boxes and item.whole
     )
     found = list(first((each for each in unique(with_boxes) if each.boxes), findings))
     if not found:
-        raise BadInput(f"{data} has no annotated finding on a slice with a reference; boxes lie as CSV beside volumes")
+        raise BadInput(
+            f"{data} has no annotated finding on a whole slice with a reference; boxes lie as CSV beside volumes"
+        )
     return found
 
 

@@ -10,7 +10,7 @@ import torch
 from helpers import methods, published
 from helpers.data import open_data
 from helpers.data.slice import Slice
-from helpers.errors import BadInput
+from helpers.errors import BadInput, say_once
 from helpers.experiments import hard
 from helpers.experiments.live import measured_live
 from helpers.methods.border import called
@@ -18,7 +18,7 @@ from helpers.mri import masks, metrics
 from helpers.profiles import Profile
 from helpers.shifts import groups, like, signal
 from helpers.shifts.groups import Variant
-from helpers.shifts.lines import COINS, CUT, PUBLISHED, measured
+from helpers.shifts.lines import COINS, CUT, PUBLISHED, measured, undrawn
 
 PROTOCOLS = ("corrected", "published")
 KEYS = ["shift", "protocol", "domain", "side", "family", "variant", "identity"]
@@ -101,18 +101,25 @@ def slices(
     """The slices of a side, one a volume.
 
     name: "knee", "brain", "stanford", or a reader's file or folder; "fat-suppressed" knees; "any" and "hard", those of
-    `source` that were ranked, see `hard.places`. BadInput where none has a reference.
+    `source` that were ranked, see `hard.places`. Volumes that were measured under a mask of their own are left out,
+    which is said. BadInput where none has a reference, or each a mask.
     """
     if name in RANKED:
         ranked = hard.slices_of(ranking, profile, source)
         return [ranked[place] for place in hard.places(ranking, name == "hard", count)]
     source, suffix = ("knee", "FS_FBK") if name == "fat-suppressed" else (name, "")
-    found: dict[str, Slice] = {}
+    found, masked = {}, None
     for item in open_data(source, profile=profile, split="test", volumes=8 * count, slices=1):
         if item.target is not None and item.acquisition.endswith(suffix):
-            found.setdefault(item.volume, item)
+            if item.whole:
+                found.setdefault(item.volume, item)
+            else:
+                say_once(f"{item.volume} is left out: it has a sampling mask of its own")
+                masked = item
         if len(found) == count:
             break
+    if not found and masked:
+        undrawn(masked)
     if not found:
         raise BadInput(f"{name} has no volume with a reference, so that nothing can be scored on it")
     return list(found.values())

@@ -28,20 +28,27 @@ def say(sentence: str, **numbers: float) -> None:
     display(Markdown(sentence), **told)
 
 
-def referenced(data: str, size: Profile, names: Sequence[str] = (), instead: str = "") -> str:
+def referenced(data: str, size: Profile, names: Sequence[str] = (), instead: str = "", whole: bool = False) -> str:
     """The data of a chapter that needs references: `data`, or drawn ones where `data` have none, which is said.
 
     data: what the reader gave; size: how much of it the chapter looks at; names: methods whose images of the reader's
-    first slice are shown then; instead: the drawn source that takes its place, "" for the chapter's own.
+    first slice are shown then; instead: the drawn source that takes its place, "" for the chapter's own; whole: the
+    chapter draws masks, too, so that scans that were measured under one of their own do not serve.
     """
     slices = [] if data in ("", *DRAWN) else evaluate.chapter_slices(data, size)
-    if not slices or any(item.target is not None for item in slices):
+    if not slices or any(item.whole if whole else item.target is not None for item in slices):
         return data
     item = slices[0]
     volumes = list(dict.fromkeys(each.volume for each in slices))
+    if any(item.target is not None for item in slices):
+        why = "measured under a mask of its own**, so that no other can be drawn."
+        why = f"{', '.join(volumes)} {'were each' if len(volumes) > 1 else 'was'} {why}"
+    else:
+        why = (
+            f"{', '.join(volumes)} hold{'' if len(volumes) > 1 else 's'} no reference**, so that nothing can be scored."
+        )
     say(
-        f"**{', '.join(volumes)} hold{'' if len(volumes) > 1 else 's'} no reference**, so that nothing can be scored."
-        + (" What the methods make of them:" if names else " This chapter is shown on drawn slices instead.")
+        f"**{why}" + (" What the methods make of them:" if names else " This chapter is shown on drawn slices instead.")
     )
     if names:
         shape, found = open_data(data).image_shape(0), {}
