@@ -10,6 +10,7 @@ from helpers import methods
 from helpers.data.scanner import draw_volume
 from helpers.errors import BadInput
 from helpers.experiments.evaluate import reconstruct
+from helpers.methods.border import called
 from helpers.mri.fourier import fft2c
 from helpers.mri.masks import poisson_mask, random_mask
 from helpers.mri.rss import rss
@@ -40,6 +41,14 @@ def scan(coils: int = 3, rows: int = 48, columns: int = 40, number: int = 0) -> 
 
 def loaded(name: str) -> methods.Method:
     return methods.load(name, source="knee", **STEPS.get(name, {}))
+
+
+@pytest.mark.parametrize("name", ["unet-knee", "varnet-knee", "irim-knee"])
+def test_weights_that_are_no_numbers_give_a_sentence_and_no_black_image(name):
+    mask, network = random_mask(40, 3, 0.2), zoo.load(name)
+    next(network.parameters()).fill_(torch.nan)
+    with pytest.raises(BadInput, match="finite"):
+        called(network, scan() * mask, mask)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -52,6 +52,14 @@ def test_what_is_done_rests():
         torch.testing.assert_close(conjugate_gradients(on_images(matrix), item, 1e-3), alone, rtol=1e-8, atol=0)
 
 
+def test_what_rests_does_not_grow_while_others_go_on():
+    """Of a measurement in the units of its file, whose squares are large."""
+    scales = torch.stack((torch.linspace(0.5, 1, 20), torch.linspace(0.03, 1.03, 20))).reshape(2, 4, 5)
+    right = 1e6 * torch.stack((noise(4, 5), noise(4, 5, seed=2))).to(torch.complex64)
+    found = conjugate_gradients(lambda x: scales * x, right, 1e-4)
+    assert (scales * found - right).norm() <= 1e-3 * right.norm()  # single precision
+
+
 def test_gradients_of_the_solver():
     root = noise(4, 4).requires_grad_()
     right = noise(2, 2, seed=1).requires_grad_()

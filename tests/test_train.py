@@ -24,11 +24,11 @@ from helpers.mri.fourier import center_crop
 from helpers.networks import zoo
 from helpers.profiles import PROFILES
 from helpers.training import recipes
-from helpers.training.card import last_quarter_gain, restart_gain
+from helpers.training.card import in_restart, last_quarter_gain, restart_gain
 from helpers.training.data import Drawn, Stream, example
-from helpers.training.loop import train
+from helpers.training.loop import Training, train
 from helpers.training.recipes import Recipe, learning_rate, loss_function
-from helpers.training.run import Run, locked
+from helpers.training.run import Run, checkpoint_of, locked
 
 TINY = {"network": "unet", "channels": 2, "pools": 2}
 SMOKE = PROFILES["smoke"]
@@ -101,6 +101,23 @@ def test_a_finished_training_does_nothing_more(tiny):
     assert (run.folder / "tiny.safetensors").stat().st_mtime_ns == before
 
 
+def test_a_training_that_diverges_stops_before_its_weights_are_lost(tmp_path):
+    """Whatever the network does with what is no number."""
+    varnet = {"network": "varnet", "cascades": 1, "channels": 2, "pools": 1, "output": "expected"}
+    varnet |= {"sensitivity_channels": 2, "sensitivity_pools": 1}
+    recipe = Recipe("diverges", varnet, profile="smoke", steps=4, vary=False)
+    training = Training(recipe, Run(folder=tmp_path, checkpoints=tmp_path, volumes=2), torch.device("cpu"))
+    try:
+        with torch.no_grad():
+            next(training.network.parameters()).fill_(torch.nan)
+        others = [each.clone() for each in list(training.network.parameters())[1:]]
+        with pytest.raises(BadInput, match="lower the learning rate"):
+            training.step()
+        assert all(torch.equal(*pair) for pair in zip(others, list(training.network.parameters())[1:], strict=True))
+    finally:
+        training.stream.close()
+
+
 def test_a_checkpoint_of_other_settings_is_refused(tiny):
     recipe, run, _ = tiny
     with pytest.raises(BadInput, match="loss 'ssim', not 'l1'"):
@@ -158,6 +175,45 @@ def test_a_restart_that_loses_leaves_the_weights_as_they_were(tiny, tmp_path, mo
     assert found == card | {"restart_gain": found["restart_gain"]}
     assert (folder / "tiny.safetensors").read_bytes() == weights
     assert not list(tmp_path.glob("tiny-*.pt")), "the next restart begins at these weights"
+    assert not list((tmp_path / "before").iterdir())
+
+
+def test_a_restart_that_was_killed_at_its_end_is_decided_before_the_next(tiny, tmp_path, monkeypatch):
+    """Its last validation stands in the zoo, worse than what was there, which must not be lost."""
+    recipe, run, card = tiny
+    monkeypatch.setattr(recipes, "shipped", lambda: {"tiny": recipe})
+    folder = tmp_path / "zoo"
+    shutil.copytree(run.folder, folder)
+    weights = (folder / "tiny.safetensors").read_bytes()
+    options = ["--out", str(folder), "--checkpoints", str(tmp_path), "--volumes", "2", "--restart"]
+    with monkeypatch.context() as killed:
+        killed.delattr("helpers.training.before_restart.better")
+        with pytest.raises(AttributeError):
+            main(["train", "tiny", *options, "--learning-rate", "10"])
+    assert (folder / "tiny.safetensors").read_bytes() != weights
+    assert main(["train", "tiny", *options]) == 0
+    assert (folder / "tiny.safetensors").read_bytes() == weights and zoo.card("tiny", folder)["restart_gain"] < 0
+
+
+def test_to_go_on_after_a_restart_is_none(tiny, tmp_path, monkeypatch):
+    recipe, run, card = tiny
+    monkeypatch.setattr(recipes, "shipped", lambda: {"tiny": recipe})
+    folder = tmp_path / "zoo"
+    shutil.copytree(run.folder, folder)
+    options = ["--out", str(folder), "--checkpoints", str(tmp_path), "--volumes", "2"]
+    assert main(["train", "tiny", *options, "--restart"]) == 0
+    words = ["--from", "zoo", "--steps", "999", "--hours", "1e-6", "--validate-every", "1"]
+    assert main(["train", "tiny", *options, *words]) == 0
+    card = zoo.card("tiny", folder)
+    assert card["full_rate_from"] == 120 and card["steps"] < card["planned_steps"] and not in_restart(card)
+
+
+@pytest.mark.parametrize("kept", [{"a": 1}, {"recipe": {"unheard": 1}}])
+def test_a_file_that_is_no_checkpoint_is_a_sentence(tiny, tmp_path, kept):
+    recipe, run, _ = tiny
+    torch.save(kept, checkpoint_of(recipe, tmp_path, False))
+    with pytest.raises(BadInput, match="is no checkpoint"):
+        train(recipe, Run(**vars(run) | {"checkpoints": tmp_path}))
 
 
 def test_a_wider_network_starts_where_a_narrow_one_ended(tiny, tmp_path):

@@ -163,6 +163,33 @@ def test_a_fit_beats_the_zero_filled_image_and_its_loss_falls(settings):
     assert (found.image - truth).norm() < 0.9 * (rss(ifft2c(kspace)) - truth).norm()
 
 
+def test_lines_that_the_scanner_left_at_zero_are_not_all_that_judges():
+    """Of 40 columns half are zeros around the k-space: some seeds hold none but these."""
+    kspace, mask = scan()
+    kspace[..., :10], kspace[..., -10:] = 0, 0
+    there = kspace.abs().sum((-3, -2)) > 0
+    problem, without = Problem(kspace, mask, SMALL), 0
+    for seed in range(40):
+        held = held_out(mask, SMALL.held, seed)[1]
+        fitted, judges = problem.split(seed)
+        assert (judges & there).any() and torch.equal(fitted, mask & ~judges)
+        assert torch.equal(judges, held) or not (held & there).any()
+        without += not (held & there).any()
+    assert without
+
+
+def test_a_fit_that_has_given_up_is_kept_at_its_end(tmp_path, monkeypatch):
+    kspace, mask = scan()
+    settings = replace(SMALL, steps=400)
+    with pytest.raises(KeyboardInterrupt), kept(tmp_path / "fits"):
+        found = fit(kspace, mask, settings)
+        raise KeyboardInterrupt  # on the way of the piece of work
+    assert found.trajectory[-1]["step"] < settings.steps
+    monkeypatch.setattr(Fitting, "step", lambda self: pytest.fail("it has ended"))
+    with kept(tmp_path / "fits"):
+        assert torch.equal(fit(kspace, mask, settings).image, found.image)
+
+
 def test_the_image_that_explains_the_held_back_lines_best_is_kept():
     kspace, mask = scan(noise=0.3)
     found = fit(kspace, mask, replace(SMALL, steps=400, rate=0.02, mu=None))

@@ -33,21 +33,34 @@ def test_a_widened_network_computes_the_same(narrow, channels):
     kspace = fft2c(coil_images(3, 48, 40).to(torch.complex128)) * mask
     small, large = made(narrow), made(narrow | {"channels": channels}, seed=1)
     expected = small(kspace, mask)
-    large.load_state_dict(widened(small.state_dict(), large, jitter=0))
+    large.load_state_dict(widened(small, large, jitter=0))
     # in double precision, nothing but rounding
     torch.testing.assert_close(large(kspace, mask), expected, rtol=0, atol=1e-9 * expected.max().item())
 
 
 def test_copies_differ_a_little():
     small, large = made(UNET), made(UNET | {"channels": 8})
-    weights = widened(small.state_dict(), large)["down_sample_layers.1.layers.0.weight"]
+    weights = widened(small, large)["down_sample_layers.1.layers.0.weight"]
     difference = (weights[0::2] - weights[1::2]).std() / weights.std()
     assert 0.01 < difference < 0.06  # twice the jitter's variance, of weights that were halved
-    again = widened(small.state_dict(), large)["down_sample_layers.1.layers.0.weight"]
+    again = widened(small, large)["down_sample_layers.1.layers.0.weight"]
     assert torch.equal(weights, again)
 
 
-@pytest.mark.parametrize("other", [UNET | {"pools": 3}, UNET | {"channels": 2}])
-def test_another_network_is_no_wider_one(other):
+IRIM = {"network": "irim", "steps": 2, "channels": 8, "hidden": [8], "dilations": [1]}
+
+
+@pytest.mark.parametrize(
+    ("start", "other"),
+    [
+        (UNET, UNET | {"pools": 3}),
+        (UNET, UNET | {"channels": 2}),
+        (UNET, UNET | {"channels": 8, "crop": 32}),
+        (VARNET, VARNET | {"channels": 8, "sensitivity_start": "center"}),  # the same layers, other images
+        (IRIM, IRIM | {"hidden": [16]}),
+        (IRIM, IRIM | {"channels": 16}),  # weights that are normalized
+    ],
+)
+def test_another_network_is_no_wider_one(start, other):
     with pytest.raises(BadInput, match="widen"):
-        widened(made(UNET).state_dict(), made(other))
+        widened(made(start), made(other))

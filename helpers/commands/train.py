@@ -181,9 +181,13 @@ def trained(recipe: Recipe, args: argparse.Namespace) -> dict:
     )
     if not args.restart:
         return train(recipe, options)
-    if not in_restart(zoo.card(recipe.name, args.out)):
-        before_restart.keep(recipe.name, args.out, args.checkpoints)
-    card = train(recipe, options)
+    before = zoo.card(recipe.name, args.out)
+    if before_restart.undecided(before, args.checkpoints):
+        card = before
+    else:
+        if not in_restart(before):
+            before_restart.keep(recipe.name, args.out, args.checkpoints)
+        card = train(recipe, options)
     if in_restart(card):
         return card
     checkpoint.unlink(missing_ok=True)  # else the next restart of a network that has lost would be this one again

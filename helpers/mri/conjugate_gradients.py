@@ -27,7 +27,8 @@ def conjugate_gradients(
         step = torch.where(active, energy / torch.where(active, curvature, 1), 0)
         x, residual = x + step * direction, residual - step * image
         following = torch.where(active, _energy(residual), energy)
-        direction = residual + following / torch.where(active, energy, 1) * direction
+        ratio = torch.where(active, following / torch.where(active, energy, 1), 0)  # at rest nothing may grow
+        direction = residual + ratio * direction
         energy = following
     return x
 

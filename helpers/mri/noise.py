@@ -95,7 +95,8 @@ def _squares(kspace: Tensor, measured: Tensor, side: int) -> Tensor | None:
     # stable, so that which of equals is taken is the same everywhere
     outermost = radius.argsort(descending=True, stable=True)[: max(PATCHES * size, -(-ENTRIES // size))]
     window = torch.arange(side, device=places.device)
-    index = (places[outermost] @ places.new_tensor([nx, 1]))[:, None] + (nx * window[:, None] + window).flatten()
+    y, x = places[outermost].unbind(1)
+    index = (nx * y + x)[:, None] + (nx * window[:, None] + window).flatten()
     # double, for the smallest of the eigenvalues; on the CPU, since no GPU is faster at a matrix this small
     return kspace.flatten(1)[:, index].cpu().to(torch.complex128).transpose(0, 1).flatten(1)
 

@@ -10,6 +10,9 @@ def rss(images: Tensor) -> Tensor:
 
 
 def root(power: Tensor) -> Tensor:
-    """The square root of a real, nonnegative tensor, whose gradient is zero, not undefined, where the power is."""
-    seen = power > 0
-    return torch.where(seen, torch.where(seen, power, 1).sqrt(), 0)
+    """The square root of a real, nonnegative tensor, whose gradient is zero, not undefined, where the power is.
+
+    NaN stays NaN, so that whoever looks for it finds it.
+    """
+    empty = power == 0
+    return torch.where(empty, 0, torch.where(empty, 1, power).sqrt())

@@ -88,7 +88,7 @@ class Sense:
         """Rows that the Gram operator takes at a time: all of them on a GPU, which has no use for small pieces."""
         if self.maps.device.type != "cpu":
             return self.maps.shape[-2]
-        return max(1, CACHE // (self.maps[..., 0, :].numel()))
+        return max(1, CACHE // max(1, self.maps[..., 0, :].numel()))
 
     @cached_property
     def blocks(self) -> list[tuple[Tensor, Tensor]]:

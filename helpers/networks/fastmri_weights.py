@@ -73,7 +73,11 @@ def fetched(url: str, path: Path) -> Path:
     """
     receipt = path.with_name(path.name + ".json")
     if path.is_file() and receipt.is_file():
-        if _sha256(path) != json.loads(receipt.read_text("utf8"))["sha256"]:
+        try:
+            known = json.loads(receipt.read_text("utf8"))["sha256"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadInput(f"{receipt} is damaged; remove it to fetch {path.name} again") from error
+        if _sha256(path) != known:
             raise BadInput(f"{path} has changed since it was fetched; remove it to fetch it again")
         return path
     partial = path.with_name(path.name + ".partial")

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -88,9 +89,11 @@ def save(description: Mapping, state: Mapping[str, Tensor], folder: Path = ZOO) 
     """
     stored = tensor_bytes(dict(state))
     found = {**description, "bytes": len(stored), "sha256": hashlib.sha256(stored).hexdigest()}
-    with written_aside(folder / f"{found['name']}.safetensors") as part:
-        part.write_bytes(stored)
-    with written_aside(folder / f"{found['name']}.json") as part:
-        lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(value)}" for key, value in found.items())
-        part.write_text(f"{{\n{lines}\n}}\n", "utf8")
+    lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(value)}" for key, value in found.items())
+    with ExitStack() as stack:  # both are there before either takes its place
+        weights, text = (
+            stack.enter_context(written_aside(folder / f"{found['name']}{kind}")) for kind in (".safetensors", ".json")
+        )
+        weights.write_bytes(stored)
+        text.write_text(f"{{\n{lines}\n}}\n", "utf8")
     return found

@@ -23,11 +23,20 @@ def better(card: dict, folder: Path, checkpoints: Path) -> dict:
     Its card says by how much, and what was run. card: that of the restart, at its end.
     """
     name, copies = card["name"], _copies(checkpoints)
-    if (card["restart_gain"] or 0) >= 0 or not (copies / f"{name}.json").is_file():
-        return card
-    told = {"restart_gain": card["restart_gain"], "restart_command": card["command"]}
-    state = read_tensors((copies / f"{name}.safetensors").read_bytes())
-    return zoo.save(zoo.card(name, copies) | told, state, folder)
+    if (card["restart_gain"] or 0) < 0 and (copies / f"{name}.json").is_file():
+        told = {"restart_gain": card["restart_gain"], "restart_command": card["command"]}
+        state = read_tensors((copies / f"{name}.safetensors").read_bytes())
+        card = zoo.save(zoo.card(name, copies) | told, state, folder)
+    for kind in reversed(KINDS):
+        (copies / f"{name}{kind}").unlink(missing_ok=True)
+    return card
+
+
+def undecided(card: dict, checkpoints: Path) -> bool:
+    """Whether a card of the zoo is that of a restart that has ended, and was killed before `better` was asked."""
+    name, copies = card["name"], _copies(checkpoints)
+    ended = card.get("at_full_rate", False) and card["steps"] >= card["planned_steps"]
+    return ended and (copies / f"{name}.json").is_file() and zoo.card(name, copies)["steps"] < card["steps"]
 
 
 def _copies(checkpoints: Path) -> Path:

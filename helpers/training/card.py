@@ -43,6 +43,7 @@ def describe(
         "slices_seen": done.step * recipe.batch * ranks,
         "restarts": done.restarts[1:],
         "full_rate_from": done.full,
+        "at_full_rate": run.at_full_rate,
         "hours": round(hours, 4),
         "slices_per_second": round(done.step * recipe.batch * ranks / max(done.seconds, 1e-9), 3),
         "peak_memory_mb": round(peak),
@@ -85,4 +86,4 @@ def restart_gain(curve: list[list[float]], full: int) -> float | None:
 
 def in_restart(card: Mapping) -> bool:
     """Whether a card was written on the way of a restart at the full rate, which is still to be ended."""
-    return card.get("full_rate_from", 0) > 0 and card["steps"] < card["planned_steps"]
+    return card.get("at_full_rate", False) and card["steps"] < card["planned_steps"]

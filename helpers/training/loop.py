@@ -7,6 +7,7 @@ import pickle
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 
 import torch
@@ -45,7 +46,8 @@ def train(recipe: Recipe, run: Run) -> dict:
         if device.type == "cuda":
             device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
             torch.cuda.set_device(device)
-        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        # the others wait while the first validates
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(hours=2))
     try:
         with locked(run.checkpoints / f"{recipe.name}.lock", rank):
             return Training(recipe, run, device, rank, ranks).finish()
@@ -145,13 +147,14 @@ class Training:
             for parameter in parameters:
                 distributed.all_reduce(parameter.grad)
                 parameter.grad /= self.ranks
-        nn.utils.clip_grad_norm_(parameters, 1.0)
+        norm = float(nn.utils.clip_grad_norm_(parameters, 1.0))  # the same in every process
+        value = float(loss.detach())
+        if not math.isfinite(norm):
+            words = f"the loss is {value} and its gradient {norm} at step {done.step + 1}"
+            raise BadInput(f"{recipe.name}: {words}; lower the learning rate")
         self.optimizer.step()
         self.average.update_parameters(self.network)
         done.step += 1
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise BadInput(f"{recipe.name}: the loss is {value} at step {done.step}; lower the learning rate")
         return value
 
     def validate(self, last: bool = False) -> dict | None:
@@ -178,12 +181,12 @@ class Training:
 
     def _also(self, state: Mapping[str, Tensor]) -> list[float]:
         """Mean SSIM, over the whole image and inside the object, on the data that nothing depends on."""
-        network = zoo.assembled(self.recipe.architecture, state, self.recipe.name)
+        network = zoo.assembled(self.recipe.architecture, state, self.recipe.name).to(self.device)
         rows = validation.measured(network, validation.referenced(self.run.also, open_data(self.run.also)))
         return [round(float(rows[score].mean()), 6) for score in ("ssim", "ssim_object")]
 
     def _scores(self, state: Mapping[str, Tensor]) -> dict:
-        network = zoo.assembled(self.recipe.architecture, state, self.recipe.name)
+        network = zoo.assembled(self.recipe.architecture, state, self.recipe.name).to(self.device)
         return validation.scores(network, self.slices)
 
     def agreed(self, wish: bool) -> bool:
@@ -218,9 +221,9 @@ class Training:
     def _read_checkpoint(self) -> dict:
         try:
             kept = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
-        except (RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
+            mine, theirs = self.recipe.plain(), Recipe(**kept["recipe"]).plain()
+        except (RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
             raise BadInput(f"{self.checkpoint} is no checkpoint; remove it, or give --fresh") from error
-        mine, theirs = self.recipe.plain(), Recipe(**kept["recipe"]).plain()
         other = [key for key in mine if key != "steps" and theirs[key] != mine[key]]
         if other:
             key = other[0]
@@ -234,14 +237,15 @@ class Training:
 
         The optimizer starts anew, warmed up.
         """
-        start = zoo.load(card["name"], folder=self.run.folder).state_dict()
-        if dict(card["architecture"]) != dict(self.recipe.architecture):
+        start = zoo.load(card["name"], folder=self.run.folder)
+        weights = start.state_dict()
+        if networks.architecture(start) != networks.architecture(self.network):
             try:
-                start = widened(start, self.network, self.recipe.seed)
+                weights = widened(start, self.network, self.recipe.seed)
             except BadInput as error:
                 architecture = f"{card['name']} has the architecture {card['architecture']}"
                 raise BadInput(f"{architecture}, no narrower form of this network: {error}") from error
-        self.network.load_state_dict(start)
+        self.network.load_state_dict(weights)
         if self.run.go_on:
             steps, seconds, restarts = card["steps"], 3600 * card["hours"], [0, *card["restarts"], card["steps"]]
             full = card.get("full_rate_from", 0)

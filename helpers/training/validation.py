@@ -38,9 +38,13 @@ def referenced(name: str, slices: Sequence[Slice]) -> Iterator[Slice]:
 
 
 def measured(network: methods.Method, slices: Iterable[Slice]) -> pd.DataFrame:
-    """One row a slice: the network's scores, each under its volume's mask (4x random lines, center 8 %, seed 0)."""
+    """One row a slice: the network's scores, each under its volume's mask (4x random lines, center 8 %, seed 0).
+
+    Computed where the network is.
+    """
+    device = next(network.parameters()).device
     with torch.no_grad():
-        return evaluate.table(evaluate.rows({"network": network}, slices))
+        return evaluate.table(evaluate.rows({"network": network}, (item.to(device) for item in slices)))
 
 
 def summary(rows: pd.DataFrame) -> dict:

@@ -111,6 +111,8 @@ def fit(
     done, began = fitting.progress, time.monotonic() - fitting.progress.seconds
     saved = time.monotonic()
     steps = range(done.step + 1, (stop or settings.steps) + 1)
+    if done.step and not fitting.alive(done.step).any():  # it was kept at its end
+        steps = range(0)
     with tqdm(steps, settings.generator, initial=done.step, total=settings.steps, disable=not progress) as bar:
         for step in bar:
             fitting.step()
@@ -123,13 +125,14 @@ def fit(
             bar.set_postfix({name: f"{look[name]:.2e}" for name in ("loss", "held_loss")})
             if watch:
                 watch(look, fitting.reconstruction(image))
-            if checkpoint and (last or time.monotonic() - saved > SAVE_EVERY):
+            ended = last or not fitting.alive(step).any()
+            if checkpoint and (ended or time.monotonic() - saved > SAVE_EVERY):
                 fitting.write(checkpoint)
                 saved = time.monotonic()
             if done.seconds > seconds and not last:
                 warnings.warn(f"stopped after {seconds:g} s at step {step} of {settings.steps}", stacklevel=2)
                 break
-            if not fitting.alive(step).any():
+            if ended:
                 break
     image = torch.where((problem.energy > 0)[..., None, None], fitting.reconstruction(done.best), 0)
     best = done.best_step if done.best_step.ndim else int(done.best_step)

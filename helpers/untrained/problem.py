@@ -10,7 +10,7 @@ from helpers.mri import coils
 from helpers.mri.conjugate_gradients import conjugate_gradients
 from helpers.mri.fourier import fft2c, ifft2c
 from helpers.mri.masks import fitting, held_out
-from helpers.mri.noise import expected_rss, noise_level, scale
+from helpers.mri.noise import expected_rss, noise_level, recorded, scale
 from helpers.mri.rss import rss
 from helpers.mri.sense import Sense
 from helpers.sparsity.proximal_gradient import DataTerm
@@ -96,10 +96,19 @@ class Problem:
     def parts(self, axes: int, seed: int | Sequence[int]) -> tuple[Tensor, Tensor]:
         """The masks of the lines that are fitted and of those that are held back, for data of so many axes."""
         if isinstance(seed, int):
-            return held_out(self.mask, self.settings.held, seed)
-        both = zip(*(held_out(self.mask, self.settings.held, each) for each in seed), strict=True)
+            return self.split(seed)
+        both = zip(*map(self.split, seed), strict=True)
         fill = (1,) * (axes - 1 - self.mask.ndim)
         return tuple(torch.stack(masks).unflatten(0, (-1, *fill)) for masks in both)
+
+    def split(self, seed: int) -> tuple[Tensor, Tensor]:
+        """The same for one seed; lines that the scanner left at zero are not all that judges."""
+        fitted, held = held_out(self.mask, self.settings.held, seed)
+        there = recorded(self.kspace).flatten(0, -1 - self.mask.ndim).any(0)
+        if held.any() and not (held & there).any():
+            held = held_out(self.mask & there, self.settings.held, seed)[1]
+            fitted = self.mask & ~held
+        return fitted, held
 
     def wide(self, values: Tensor) -> Tensor:
         """Numbers, one a measurement, as they multiply images: (...) to (..., 1, 1), coil-wise (..., 1, 1, 1)."""

@@ -21,7 +21,7 @@ def center_of(head: Head, name: str, low: float, high: float) -> tuple[float, fl
 
 
 def lesions(head: Head, white: np.ndarray) -> list[Site]:
-    """Up to six small lesions, in half of the subjects."""
+    """Up to five small lesions, in half of the subjects."""
     chance, canvas, found = head.chance, head.canvas, []
     if not chance.happens("lesions", 0.55):
         return found
