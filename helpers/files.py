@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -29,6 +30,21 @@ def written_aside(path: Path) -> Iterator[Path]:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def by_one(path: Path) -> Iterator[None]:
+    """Wait until no other process has claimed a file, and keep it claimed meanwhile: it is read and written anew."""
+    while True:
+        try:
+            release = claimed(path)
+            break
+        except BlockingIOError:
+            time.sleep(0.02)
+    try:
+        yield
+    finally:
+        release()
 
 
 def save_aside(path: Path, kept: dict) -> None:

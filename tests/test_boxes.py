@@ -3,6 +3,8 @@
 import csv
 import io
 import re
+import subprocess
+import sys
 from dataclasses import replace
 
 import pandas as pd
@@ -444,3 +446,17 @@ def test_a_table_that_would_not_be_whole_is_not_written_to(tmp_path, content):
     with pytest.raises(BadInput, match="knee.csv"):
         boxes.write_csv(path, {("b", 0): (Box(1, 2, 3, 4, "new"),)}, {"b": (20, 30)})
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_two_processes_lose_none_of_each_others_boxes(tmp_path):
+    """As where two splits are drawn into one folder at once."""
+    code = (
+        "import sys\nfrom helpers.data.boxes import write_csv\nfrom helpers.data.slice import Box\n"
+        "for number in range(60):\n    name = f'{sys.argv[1]}{number}'\n"
+        "    write_csv(sys.argv[2], {(name, 0): (Box(1, 2, 3, 4, 'cyst'),)}, {name: (20, 20)})\n"
+    )
+    path = tmp_path / "knee.csv"
+    both = [subprocess.Popen([sys.executable, "-c", code, name, str(path)]) for name in ("a", "b")]
+    assert [each.wait() for each in both] == [0, 0]
+    shapes = {f"{name}{number}": (20, 20) for name in ("a", "b") for number in range(60)}
+    assert len(boxes.read_csv(path, shapes)) == len(shapes) and list(tmp_path.iterdir()) == [path]

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from helpers.data.slice import Box
 from helpers.errors import BadInput, say_once
-from helpers.files import written_aside
+from helpers.files import by_one, written_aside
 
 Boxes = dict[tuple[str, int], tuple[Box, ...]]
 
@@ -138,19 +138,21 @@ def read_csv(path: Path, shapes: Mapping[str, tuple[int, int]]) -> Boxes:
 def write_csv(path: Path, boxes: Boxes, shapes: Mapping[str, tuple[int, int]]) -> None:
     """Write boxes as fastMRI+ does, flipped up/down; rows of files that `shapes` does not name stay as they are.
 
-    The inverse of `read_csv`. The table is replaced in one step. Raises BadInput where what stands there is not of
-    the columns of FASTMRI_PLUS alone, separated by commas in UTF-8: it would not be whole afterwards.
+    The inverse of `read_csv`. The table is replaced in one step, by one process at a time. Raises BadInput where what
+    stands there is not of the columns of FASTMRI_PLUS alone, separated by commas in UTF-8: it would not be whole
+    afterwards.
     """
     path = Path(path)
-    kept = _kept(path, shapes) if path.exists() else ",".join(FASTMRI_PLUS) + "\r\n"
     new = [
         [name, number, "No", box.x, shapes[name][0] - box.y - box.height, box.width, box.height, box.label]
         for (name, number), found in sorted(boxes.items())
         for box in found
     ]
-    with written_aside(path) as part, part.open("w", encoding="utf8", newline="") as file:
-        file.write(kept)
-        csv.writer(file).writerows(new)
+    with by_one(path):
+        kept = _kept(path, shapes) if path.exists() else ",".join(FASTMRI_PLUS) + "\r\n"
+        with written_aside(path) as part, part.open("w", encoding="utf8", newline="") as file:
+            file.write(kept)
+            csv.writer(file).writerows(new)
 
 
 def _kept(path: Path, shapes: Mapping[str, tuple[int, int]]) -> str:
