@@ -189,7 +189,7 @@ def test_data_without_findings_are_a_sentence(folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
     (folder / "knee.csv").unlink()
     assert main(["features", "--data", "."]) == 2
-    assert "no annotated finding on a slice with a reference" in capsys.readouterr().err
+    assert "no annotated finding on a whole slice with a reference" in capsys.readouterr().err
 
 
 def test_what_hides_a_finding_is_handed_to_other_methods_as_it_is(one):

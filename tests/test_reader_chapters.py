@@ -99,5 +99,5 @@ def test_scans_without_findings_are_told_so(folder, root, tmp_path, monkeypatch)
     output = tmp_path / "run.ipynb"
     notebooks.run(root / "book" / "pathologies.ipynb", output, tmp_path / "log", parameters)
     said = output.read_text("utf8")
-    assert "no annotated finding on a slice with a reference" in said and "shown on drawn slices" in said
+    assert "no annotated finding on a whole slice with a reference" in said and "shown on drawn slices" in said
     assert sum(pictures(output)) > 5
